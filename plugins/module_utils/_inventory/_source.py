@@ -1,0 +1,123 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: a reader's view of the machine. What is absent is None or empty; what is there and fails becomes a problem."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Dict, FrozenSet, List, Optional
+
+from .._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output
+
+_MESSAGE_LIMIT = 300  # characters of somebody else's text in a problem
+
+
+class Source:
+    """`name` stands in the problems and in `device["source"]`. `timeout` is the deadline of this source, in seconds."""
+
+    def __init__(self, host: Host, name: str, problems: List[Dict[str, str]], timeout: float = DEFAULT_TIMEOUT,
+                 wanted: FrozenSet[str] = frozenset()) -> None:
+        self.host, self.name, self.timeout = host, name, timeout
+        self._problems, self._wanted = problems, wanted
+        self._refused: Dict[str, List[str]] = {}
+
+    def wants(self, subset: str) -> bool:
+        """Whether this subset was asked for: runtime, processes, or deep (what only a check needs and costs more)."""
+        return subset in self._wanted
+
+    def problem(self, code: str, message: str) -> None:
+        text = " ".join(message.split())
+        text = text if len(text) <= _MESSAGE_LIMIT else text[: _MESSAGE_LIMIT - 1] + "…"
+        problem = {"source": self.name, "code": code, "message": text}
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def _failed(self, error: HostError) -> None:
+        """Note a failure of the door; paths that were refused become one problem, however many there are."""
+        if error.code == "not_found":
+            return
+        if error.code != "not_permitted":
+            self.problem(error.code, str(error))
+            return
+        paths = self._refused.setdefault(error.code, [])
+        paths.append(str(error).rpartition(":")[0])
+        message = f"{paths[0]}: permission denied"
+        more = f" (and {len(paths) - 1} more); read as root to see it all" if len(paths) > 1 else "; read as root to see it"
+        problem = {"source": self.name, "code": error.code, "message": message + more}
+        for number, known in enumerate(self._problems):
+            if known["source"] == self.name and known["code"] == error.code and known["message"].startswith(message):
+                self._problems[number] = problem
+                return
+        self._problems.append(problem)
+
+    def text(self, path: str, limit: int = FILE_LIMIT, guarded: bool = False) -> Optional[str]:
+        """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline."""
+        try:
+            return self.host.read(path, limit, self.timeout if guarded else None).decode("utf-8", "replace")
+        except HostError as error:
+            self._failed(error)
+            return None
+
+    def data(self, path: str, limit: int = FILE_LIMIT) -> Optional[bytes]:
+        """The bytes of a file; None where it is absent or refused."""
+        try:
+            return self.host.read(path, limit)
+        except HostError as error:
+            self._failed(error)
+            return None
+
+    def value(self, path: str, guarded: bool = False) -> Optional[str]:
+        """A file of one value, stripped; None where it is absent, refused or empty."""
+        text = self.text(path, 4096, guarded)
+        return (text.replace("\0", "").strip() or None) if text is not None else None
+
+    def number(self, path: str, guarded: bool = False) -> Optional[int]:
+        """A file of one whole number, decimal or with 0x; None for everything else."""
+        try:
+            return int(self.value(path, guarded) or "", 0)
+        except ValueError:
+            return None
+
+    def names(self, path: str) -> List[str]:
+        """The names in a directory, sorted; empty where it is absent or refused."""
+        try:
+            return self.host.list(path)
+        except HostError as error:
+            self._failed(error)
+            return []
+
+    def link(self, path: str) -> Optional[str]:
+        """The text of a link; None where it is absent, refused or no link."""
+        try:
+            return self.host.link(path)
+        except HostError as error:
+            self._failed(error)
+            return None
+
+    def link_name(self, path: str) -> Optional[str]:
+        """The last part of a link's text: /sys/bus/pci/devices/X/driver → "nvidia"."""
+        target = self.link(path)
+        return posixpath.basename(target.rstrip("/")) or None if target else None
+
+    def run(self, *argv: str, timeout: Optional[float] = None) -> Optional[Output]:
+        """What came of a command; None where it is not installed. A timeout or a crash is noted here, an exit status is the
+        reader's business."""
+        seconds = timeout or self.timeout
+        try:
+            output = self.host.run(argv, seconds)
+        except HostError as error:
+            self._failed(error)
+            return None if error.code in ("not_found", "not_permitted") else Output(None, "", "", "timeout")
+        if output.error:
+            how = {"timeout": f"no answer within {seconds:g} s", "truncated": "more output than is sensible",
+                   "crashed": f"ended by signal {output.signal}"}[output.error]
+            self.problem("unreadable" if output.error == "truncated" else output.error, f"{' '.join(argv)}: {how}")
+        return output
+
+    def probe(self, name: str, argument: Any = None, timeout: Optional[float] = None) -> Any:
+        """The answer of a probe; None where it is not available or failed (which is noted)."""
+        try:
+            return self.host.probe(name, argument, timeout or self.timeout)
+        except HostError as error:
+            self._failed(error)
+            return None

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be seen of a machine: a file system in memory, commands with their outcomes, probes."""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple, Union
+
+Content = Union[str, bytes]
+_FOLLOWED = ("/sys/bus/pci/devices/", "/sys/class/")
+_NOT_FOLLOWED = {"driver", "subsystem", "firmware_node", "iommu", "iommu_group", "physfn", "module"}
+
+
+@dataclass
+class Node:
+    """A device node: the kernel's type (c or b), numbers, access."""
+
+    kind: str = "c"
+    major: int = 195
+    minor: int = 0
+    mode: str = "0666"
+    group: str = "root"
+
+
+@dataclass
+class Machine:
+    """Paths are absolute and canonical: a file lies where the kernel has it, and links lead to it."""
+
+    files: Dict[str, Content] = field(default_factory=dict)
+    links: Dict[str, str] = field(default_factory=dict)
+    folders: Set[str] = field(default_factory=set)
+    denied: Dict[str, str] = field(default_factory=dict)
+    nodes: Dict[str, Node] = field(default_factory=dict)
+    commands: List[Dict[str, Any]] = field(default_factory=list)
+    probes: Dict[str, Any] = field(default_factory=dict)
+    euid: int = 0
+
+    def write(self, path: str, content: Content) -> None:
+        """A file with exactly this content."""
+        self.files[path] = content
+
+    def values(self, folder: str, **values: Any) -> None:
+        """Attributes as sysfs shows them: one value and a line end. None leaves the attribute out."""
+        for name, value in values.items():
+            if value is not None:
+                self.files[f"{folder}/{name}"] = f"{value}\n"
+
+    def link(self, path: str, target: str) -> None:
+        """A relative link to an absolute target, as the kernel makes them."""
+        self.links[path] = posixpath.relpath(target, posixpath.dirname(path))
+
+    def folder(self, path: str) -> None:
+        """A directory that may stay empty."""
+        self.folders.add(path)
+
+    def node(self, path: str, **about: Any) -> None:
+        """A device node."""
+        self.nodes[path] = Node(**about)
+
+    def command(self, argv: str, stdout: str = "", rc: int = 0, stderr: str = "") -> None:
+        """A command line (words separated by blanks) that runs to its end."""
+        self.outcome(argv.split(), rc=rc, stdout=stdout, stderr=stderr)
+
+    def outcome(self, argv: List[str], **outcome: Any) -> None:
+        """A command with any outcome of the evidence; a later one for the same words replaces it."""
+        self.commands = [one for one in self.commands if one["argv"] != argv]
+        self.commands.append({"argv": argv, **outcome})
+
+    def target(self, path: str) -> str:
+        """Where the link at this path leads."""
+        return posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
+
+    def names(self) -> Set[str]:
+        """All paths that exist, with the folders above them."""
+        found: Set[str] = set()
+        for path in (*self.files, *self.links, *self.folders, *self.denied, *self.nodes):
+            while path not in found and path != "/":
+                found.add(path)
+                path = posixpath.dirname(path)
+        return found
+
+    def evidence(self) -> Dict[str, Any]:
+        """The document that `check_gpu.pyz record` would write here: everything there is, under each path that leads to it."""
+        children: Dict[str, List[str]] = {}
+        for path in sorted(self.names()):
+            children.setdefault(posixpath.dirname(path), []).append(posixpath.basename(path))
+        files: Dict[str, Any] = {path: _told(content) for path, content in self.files.items()}
+        files.update({path: {"error": error} for path, error in self.denied.items()})
+        links, dirs = dict(self.links), {path: names for path, names in children.items() if path != "/"}
+        for path in [*self.nodes, *self.folders]:
+            dirs.setdefault(posixpath.dirname(path), [])
+        for path in self.folders:
+            dirs.setdefault(path, [])
+        for seen, real in self._aliases(children):
+            if real in self.files or real in self.denied:
+                files[seen] = files[real]
+            elif real in self.links:
+                links[seen] = self.links[real]
+            if real in dirs:
+                dirs[seen] = dirs[real]
+        return {"evidence": 1, "recorded": {"at": "2026-11-23T10:00:00Z", "by": "fakegpu 1", "euid": self.euid},
+                "files": dict(sorted(files.items())), "dirs": dict(sorted(dirs.items())), "links": dict(sorted(links.items())),
+                "commands": self.commands, "probes": self.probes}
+
+    def _aliases(self, children: Dict[str, List[str]]) -> Iterator[Tuple[str, str]]:
+        """(path through links, canonical path) of what lies behind the links that readers use."""
+        for path in sorted(self.links):
+            if path.startswith(_FOLLOWED) or path in ("/lib", "/sbin", "/bin"):
+                yield from self._behind(path, self.target(path), children, 2)
+
+    def _behind(self, seen: str, real: str, children: Dict[str, List[str]], more: int) -> Iterator[Tuple[str, str]]:
+        yield seen, real
+        for name in children.get(real, []):
+            here, there = f"{seen}/{name}", f"{real}/{name}"
+            yield here, there
+            if there in self.links:
+                if more and name not in _NOT_FOLLOWED and not seen.startswith(("/sys/bus", "/lib")):
+                    for alias in self._behind(here, self.target(there), children, more - 2):
+                        if alias[0] != here:
+                            yield alias
+            elif there in children and not name.startswith(("0000:", "pci")):
+                yield from self._behind(here, there, children, more)
+
+
+def _told(content: Content) -> Union[str, Dict[str, str]]:
+    if isinstance(content, str):
+        return content
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def relative(path: str, root: str) -> Optional[str]:
+    """The path below root, or None where it lies elsewhere."""
+    return path[len(root):].lstrip("/") if path == root or path.startswith(root.rstrip("/") + "/") else None
