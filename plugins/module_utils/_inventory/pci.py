@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional
 
 from ._inventory import Inventory
 from ._source import Source
@@ -52,7 +52,7 @@ def is_gpu(vendor: str, pci_class: str) -> bool:
 def read(source: Source, known: Inventory) -> Dict[str, Any]:
     """Devices, and the number of NVSwitches (bridges of NVIDIA, class 0680) as nvidia.fabric.nvswitch_count."""
     devices: List[Dict[str, Any]] = []
-    switches, broken = 0, set()  # type: int, Set[str]
+    switches, broken = 0, []
     for address in sorted(source.names(DEVICES), key=address_key):
         if not _ADDRESS.fullmatch(address):
             continue
@@ -66,8 +66,8 @@ def read(source: Source, known: Inventory) -> Dict[str, Any]:
         if is_gpu(vendor, pci_class) and source.link(f"{folder}/physfn") is None:
             devices.append(_device(source, folder, address, uevent))
         elif vendor == _UNREADABLE:
-            broken.add(address)
-    for address in sorted(broken):
+            broken.append(address)
+    for address in broken:
         source.problem("unreadable", f"{address}: the configuration space answers ffff only, the device does not respond")
     return {"devices": devices, "nvidia": {"fabric": {"nvswitch_count": switches}} if switches else {}}
 
@@ -105,7 +105,6 @@ def _device(source: Source, folder: str, address: str, uevent: Dict[str, str]) -
     board_vendor, _colon, board = subsystem.partition(":")
     revision = (source.value(f"{folder}/revision") or "").lower()[2:]
     node = source.number(f"{folder}/numa_node")
-    virtual_function = source.names(f"{folder}/mdev_supported_types") or source.number(f"{folder}/sriov_numvfs")
     pci = {
         "address": address,
         "vendor_id": uevent["vendor"],
@@ -116,14 +115,23 @@ def _device(source: Source, folder: str, address: str, uevent: Dict[str, str]) -
         "class": uevent["class"],
         "kernel_driver": uevent.get("driver") or source.link_name(f"{folder}/driver"),
         "numa_node": node if node is not None and node >= 0 else None,
-        "readable": revision != "ff",
+        "readable": _readable(source, folder),
         "link": _link(source, folder),
         "bridge": _bridge(source, folder),
     }
     device: Dict[str, Any] = {"vendor": VENDORS[uevent["vendor"]], "pci": pci}
-    if pci["kernel_driver"] == "vfio-pci" or virtual_function:
-        device["virtualization"] = "passthrough" if pci["kernel_driver"] == "vfio-pci" else None
+    if pci["kernel_driver"] == "vfio-pci":
+        device["virtualization"] = "passthrough"
     return device
+
+
+def _readable(source: Source, folder: str) -> Optional[bool]:
+    """Whether the device answers. The ids in sysfs are the kernel's memory, only the configuration space is the device; one that
+    sleeps without power is not woken for it."""
+    if source.value(f"{folder}/power_state") == "D3cold":
+        return None
+    config = source.data(f"{folder}/config", 64)
+    return config[:4] != b"\xff" * 4 if config else None
 
 
 def _link(source: Source, folder: str) -> Dict[str, Any]:

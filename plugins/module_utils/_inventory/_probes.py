@@ -1,0 +1,24 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what a live host may run in a child and be told as JSON. Imports wait for the call, in the child."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from .._host import Probe
+
+
+def _nvml(argument: Any) -> Any:
+    from ._nvml_probe import probe_nvml
+
+    return probe_nvml(argument)
+
+
+def _device_access(argument: Any) -> Any:
+    from .rocm import probe_device_access
+
+    return probe_device_access(argument)
+
+
+PROBES: Dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access}
