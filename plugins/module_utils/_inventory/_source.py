@@ -20,6 +20,7 @@ class Source:
         self.host, self.name, self.timeout = host, name, timeout
         self._problems, self._wanted = problems, wanted
         self._refused: Dict[str, List[str]] = {}
+        self._silent = False
 
     def wants(self, subset: str) -> bool:
         """Whether this subset was asked for: runtime, processes, or deep (what only a check needs and costs more)."""
@@ -51,10 +52,14 @@ class Source:
         self._problems.append(problem)
 
     def text(self, path: str, limit: int = FILE_LIMIT, guarded: bool = False) -> Optional[str]:
-        """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline."""
+        """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline; after one that
+        got no answer no other is tried, so that dead hardware costs the deadline once."""
+        if guarded and self._silent:
+            return None
         try:
             return self.host.read(path, limit, self.timeout if guarded else None).decode("utf-8", "replace")
         except HostError as error:
+            self._silent = self._silent or (guarded and error.code == "timeout")
             self._failed(error)
             return None
 

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: AMD GPUs as the compute driver shows them, /sys/class/kfd/kfd/topology: one node a GPU, or a partition of one.
+
+Reading it costs no access to the hardware: the kernel answers from memory.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Collection, Dict, List, NamedTuple, Optional, Set
+
+from ._inventory import Inventory
+from ._source import Source
+
+NODES = "/sys/class/kfd/kfd/topology/nodes"
+
+_ROW = re.compile(r"(\w{1,64}) (\d{1,20})", re.ASCII)
+_TEXT_LIMIT = 1 << 16  # characters; a node has some forty rows
+_AMD = 0x1002
+_XGMI = 11  # type of an io_link: CRAT_IOLINK_TYPE_XGMI of the kernel's kfd_crat.h
+_VIDEO_MEMORY = (1, 2)  # heap_type FB_PUBLIC, and FB_PRIVATE where the host sees only a part of it (small BAR); kfd_topology.h
+_MIB = 1 << 20
+
+
+class Node(NamedTuple):
+    """A GPU node. memory: bytes of video memory, None where no bank of it was told."""
+
+    number: int
+    properties: Dict[str, int]
+    memory: Optional[int]
+    memory_clock: Optional[int]  # MHz
+
+
+def parse_properties(text: str) -> Dict[str, int]:
+    """Rows of a name and a decimal number. A row of another form is left out; ValueError where there is no other."""
+    if len(text) > _TEXT_LIMIT:
+        raise ValueError("more text than the properties of a node can have")
+    rows = filter(None, (_ROW.fullmatch(line.strip()) for line in text.splitlines()))
+    found = {row[1]: int(row[2]) for row in rows}
+    if not found:
+        raise ValueError("no row of a name and a number")
+    return found
+
+
+def address_of_location(location: int, domain: Optional[int], present: Collection[str]) -> str:
+    """The PCI address of the board that `location` (bus << 8 | device << 3 | function) stands for.
+
+    A partition is told by function bits that do not exist on the bus, or, in newer kernels, by bits 28 to 31: it belongs to the
+    function that does exist. `present` holds the addresses of this machine; where the domain is not told, it is looked up there.
+    """
+    slot = f":{location >> 8 & 0xff:02x}:{location >> 3 & 0x1f:02x}."
+    here = [address for address in present if address.rpartition(".")[0] + "." == f"{_domain(domain, slot, present)}{slot}"]
+    exact = f"{_domain(domain, slot, present)}{slot}{location & 7}"
+    return exact if exact in here else min(here, default=f"{exact[:-1]}0")
+
+
+def _domain(domain: Optional[int], slot: str, present: Collection[str]) -> str:
+    if domain is not None:
+        return f"{domain & 0xffffffff:04x}"
+    domains = {address.partition(":")[0] for address in present if slot in address}
+    return domains.pop() if len(domains) == 1 else "0000"
+
+
+def amd_addresses(known: Inventory) -> List[str]:
+    """Addresses of the AMD devices that are known so far."""
+    return [device["pci"]["address"] for device in known.devices
+            if device.get("vendor") == "amd" and (device.get("pci") or {}).get("address")]
+
+
+def group_boards(nodes: List[Node], present: Collection[str]) -> Dict[str, List[Node]]:
+    """{PCI address: its nodes}; a location that is told twice counts once."""
+    boards: Dict[str, List[Node]] = {}
+    for node in nodes:
+        location, domain = node.properties.get("location_id", 0), node.properties.get("domain")
+        board = boards.setdefault(address_of_location(location, domain, present), [])
+        if all(location != other.properties.get("location_id", 0) for other in board):
+            board.append(node)
+    return boards
+
+
+def describe(address: str, nodes: List[Node]) -> Dict[str, Any]:
+    """The device that these nodes are partitions of, or the one node of."""
+    from .._knowledge.amd import gfx_from_number
+
+    first = nodes[0].properties
+    sizes = [node.memory for node in nodes if node.memory]
+    # A node with both kinds of cores is a processor with graphics; newer ones have two nodes, and the tables know them.
+    apu = bool(first.get("cpu_cores_count"))
+    number, unique = first.get("gfx_target_version"), first.get("unique_id")
+    clocks = {"max_sm": first.get("max_engine_clk_fcompute") or None, "max_memory": nodes[0].memory_clock}
+    device: Dict[str, Any] = {
+        "vendor": "amd",
+        "pci": {"address": address, "vendor_id": f"{_AMD:04x}", "device_id": f"{first.get('device_id', 0) & 0xffff:04x}"},
+        "gfx_target": gfx_from_number(number) if number else None,
+        "uuid": uuid_of(unique),
+        "memory": {"total_mib": sum(sizes) // _MIB or None, "kind": "unified" if apu else None},
+        "clocks_mhz": {name: clock for name, clock in clocks.items() if clock},
+        "apu": True if apu else None,
+    }
+    if len(nodes) > 1:
+        device["partitioning"] = {"partitions": len(nodes)}
+    return device
+
+
+def uuid_of(unique_id: Optional[int]) -> Optional[str]:
+    """The uuid as AMD's tools print it; None for the zero of a consumer card."""
+    return f"GPU-{unique_id:016x}" if unique_id else None
+
+
+def xgmi_of(address: str, boards: Dict[str, List[Node]], linked: Optional[Set[int]]) -> Optional[Dict[str, Optional[int]]]:
+    """Links to the other boards of the same hive. `linked`: nodes at the other end of this board's links, None if not told."""
+    hive = boards[address][0].properties.get("hive_id")
+    mates = {other for other, nodes in boards.items() if hive and nodes[0].properties.get("hive_id") == hive} - {address}
+    active = None
+    if linked is not None:
+        ends = {other for other, nodes in boards.items() if linked & {node.number for node in nodes}} - {address}
+        mates, active = mates | ends, len(ends)
+    return {"links_total": len(mates), "links_active": active} if mates else None
+
+
+def read(source: Source, known: Inventory) -> Dict[str, Any]:
+    """Devices: boards, however many partitions each has. amd.driver.kfd: whether the compute driver serves this machine."""
+    names = sorted((name for name in source.names(NODES) if re.fullmatch(r"\d{1,6}", name, re.ASCII)), key=int)
+    nodes = [node for node in (_node(source, name) for name in names) if node]
+    boards = group_boards(nodes, amd_addresses(known))
+    devices = []
+    for address, partitions in boards.items():
+        device = describe(address, partitions)
+        if source.wants("topology") and len(boards) > 1:
+            device["xgmi"] = xgmi_of(address, boards, _linked(source, partitions[0].number))
+        devices.append(device)
+    return {"devices": devices, "amd": {"driver": {"kfd": True}} if names else {}}
+
+
+def _node(source: Source, name: str) -> Optional[Node]:
+    properties = _properties(source, f"{NODES}/{name}/properties")
+    if not properties or not properties.get("simd_count") or properties.get("vendor_id", _AMD) != _AMD:
+        return None
+    memory, clock = None, None
+    for bank in source.names(f"{NODES}/{name}/mem_banks"):
+        rows = _properties(source, f"{NODES}/{name}/mem_banks/{bank}/properties") or {}
+        if rows.get("heap_type") in _VIDEO_MEMORY:
+            memory = (memory or 0) + rows.get("size_in_bytes", 0)
+            clock = rows.get("mem_clk_max") or clock
+    return Node(int(name), properties, memory or properties.get("local_mem_size") or None, clock)
+
+
+def _properties(source: Source, path: str) -> Optional[Dict[str, int]]:
+    text = source.text(path)
+    if text is None:
+        return None
+    try:
+        return parse_properties(text)
+    except ValueError as error:
+        source.problem("unreadable", f"{path}: {error}")
+        return None
+
+
+def _linked(source: Source, number: int) -> Optional[Set[int]]:
+    """The nodes that this one has an xGMI link to."""
+    folder = f"{NODES}/{number}/io_links"
+    links = [_properties(source, f"{folder}/{name}/properties") or {} for name in source.names(folder)]
+    return {link["node_to"] for link in links if link.get("type") == _XGMI and "node_to" in link} if links else None
