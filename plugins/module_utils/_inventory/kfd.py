@@ -50,9 +50,13 @@ def address_of_location(location: int, domain: Optional[int], present: Collectio
     function that does exist. `present` holds the addresses of this machine; where the domain is not told, it is looked up there.
     """
     slot = f":{location >> 8 & 0xff:02x}:{location >> 3 & 0x1f:02x}."
-    here = [address for address in present if address.rpartition(".")[0] + "." == f"{_domain(domain, slot, present)}{slot}"]
-    exact = f"{_domain(domain, slot, present)}{slot}{location & 7}"
-    return exact if exact in here else min(here, default=f"{exact[:-1]}0")
+    return board_of(f"{_domain(domain, slot, present)}{slot}{location & 7}", present)
+
+
+def board_of(address: str, present: Collection[str]) -> str:
+    """The address itself if it is present, else the first function of its slot."""
+    slot = address[:-1]
+    return address if address in present else min((other for other in present if other[:-1] == slot), default=f"{slot}0")
 
 
 def _domain(domain: Optional[int], slot: str, present: Collection[str]) -> str:
