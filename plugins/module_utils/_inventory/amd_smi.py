@@ -21,13 +21,13 @@ _UNITS = {"KB": 1 / 1024, "MB": 1, "GB": 1024, "TB": 1 << 20}  # in MiB: the too
 _NOTHING = ("", "N/A", "NA", "NONE", "UNKNOWN", "0", "0X0")
 _DENIED = re.compile(r"permission (needed|denied)", re.IGNORECASE)
 
-Entry = Dict[str, Any]
+Entry = dict[str, Any]
 
 
 class Static(NamedTuple):
     """entries: one section tree a GPU. advice: what stood before the JSON."""
 
-    entries: List[Entry]
+    entries: list[Entry]
     advice: str
 
 
@@ -45,17 +45,17 @@ def parse_static(text: str) -> Static:
     raise ValueError("no JSON of amd-smi static in it")
 
 
-def _is_static(entries: List[Entry]) -> bool:
+def _is_static(entries: list[Entry]) -> bool:
     return all("asic" in entry or "bus" in entry for entry in entries)
 
 
-def word(value: Any) -> Optional[str]:
+def word(value: Any) -> str | None:
     """A text that says something: no "N/A", no name of an error."""
     text = value.strip() if isinstance(value, str) else ""
     return None if text.upper() in _NOTHING or text.startswith("AMDSMI_STATUS") or not text.isprintable() else text
 
 
-def quantity(value: Any) -> Optional[float]:
+def quantity(value: Any) -> float | None:
     """A positive number, given as such, as {"value": 300, "unit": "W"} or as "300 W"; sizes in MiB."""
     unit = ""
     if isinstance(value, dict):
@@ -75,17 +75,17 @@ def _section(entry: Entry, *path: str) -> Entry:
     return entry
 
 
-def _hex(value: Any) -> Optional[str]:
+def _hex(value: Any) -> str | None:
     match = re.fullmatch(r"0x([0-9a-f]{1,4})", value.strip().lower()) if isinstance(value, str) else None
     return match[1].zfill(4) if match else None
 
 
-def _whole(value: Any) -> Optional[int]:
+def _whole(value: Any) -> int | None:
     number = quantity(value)
     return None if number is None else int(number)
 
 
-def describe(entry: Entry) -> Dict[str, Any]:
+def describe(entry: Entry) -> dict[str, Any]:
     """The device entry of one GPU, with pci.address where the tool tells it."""
     asic, board, limit = (_section(entry, name) for name in ("asic", "board", "limit"))
     firmware = _section(entry, "ifwi") or _section(entry, "vbios")
@@ -105,7 +105,7 @@ def describe(entry: Entry) -> Dict[str, Any]:
     }
 
 
-def _address(entry: Entry) -> Optional[str]:
+def _address(entry: Entry) -> str | None:
     from .pci import normal_address
 
     try:
@@ -114,35 +114,35 @@ def _address(entry: Entry) -> Optional[str]:
         return None
 
 
-def _ecc(entry: Entry) -> Optional[bool]:
+def _ecc(entry: Entry) -> bool | None:
     state = _section(entry, "ras", "ecc_block_state").get("UMC")
     return {"ENABLED": True, "DISABLED": False}.get(state) if isinstance(state, str) else None
 
 
-def _power(limit: Entry) -> Dict[str, Optional[float]]:
+def _power(limit: Entry) -> dict[str, float | None]:
     first = _section(limit, "ppt0")  # ROCm 7.1 and later; before, the limits stood in the section itself
     return {"limit_w": quantity(first.get("socket_power_limit", limit.get("socket_power"))),
             "max_limit_w": quantity(first.get("max_power_limit", limit.get("max_power")))}
 
 
-def _partitioning(entry: Entry) -> Optional[Dict[str, Any]]:
+def _partitioning(entry: Entry) -> dict[str, Any] | None:
     partition = _section(entry, "partition")
     compute = word(partition.get("compute_partition")) or word(partition.get("accelerator_partition"))
     memory = word(partition.get("memory_partition"))
     return {"compute": compute, "memory": memory} if compute or memory else None
 
 
-def driver_of(entries: List[Entry], kernel_release: Optional[str]) -> Dict[str, Any]:
+def driver_of(entries: list[Entry], kernel_release: str | None) -> dict[str, Any]:
     """amd.driver: the version of a driver from AMD's packages. Of the kernel's own one the tool tells the kernel's release, or the
     whole of /proc/version."""
-    told = next((version for version in (word(_section(entry, "driver").get("version")) for entry in entries) if version), None)
+    told = next(filter(None, (word(_section(entry, "driver").get("version")) for entry in entries)), None)
     if told is None:
         return {}
     own = re.fullmatch(r"\d+(\.\d+)+(-\d+)?", told, re.ASCII) and told != kernel_release
     return {"loaded": True, "version": told, "method": "dkms"} if own else {"loaded": True, "method": "inbox"}
 
 
-def place(devices: List[Dict[str, Any]], known: Inventory) -> List[Dict[str, Any]]:
+def place(devices: list[dict[str, Any]], known: Inventory) -> list[dict[str, Any]]:
     """Devices with an address each. Entries without one are those cards, in the order of the bus, that no other entry names; an
     entry for a function that is not on the bus is a partition of its board."""
     from .kfd import amd_addresses, board_of
@@ -176,7 +176,7 @@ def is_open(known: Inventory) -> bool:
     return any(not device.get("gfx_target") or not (device.get("memory") or {}).get("total_mib") for device in served)
 
 
-def read(source: Source, known: Inventory) -> Dict[str, Any]:
+def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Devices and amd.driver, where something is open and the tool is installed."""
     output = source.run(*COMMAND) if is_open(known) else None
     if output is None:
@@ -194,7 +194,7 @@ def read(source: Source, known: Inventory) -> Dict[str, Any]:
     return {"devices": devices, "amd": {"driver": driver} if driver else {}}
 
 
-def _complain(source: Source, status: Optional[int], text: str, error: str) -> None:
+def _complain(source: Source, status: int | None, text: str, error: str) -> None:
     said = " ".join(text.split())
     if _DENIED.search(said):
         source.problem("not_permitted", f"{' '.join(COMMAND)}: {said}")

@@ -8,7 +8,8 @@ Reading it costs no access to the hardware: the kernel answers from memory.
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Dict, List, NamedTuple, Optional, Set
+from collections.abc import Collection
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from ._inventory import Inventory
 from ._source import Source
@@ -27,12 +28,12 @@ class Node(NamedTuple):
     """A GPU node. memory: bytes of video memory, None where no bank of it was told."""
 
     number: int
-    properties: Dict[str, int]
-    memory: Optional[int]
-    memory_clock: Optional[int]  # MHz
+    properties: dict[str, int]
+    memory: int | None
+    memory_clock: int | None  # MHz
 
 
-def parse_properties(text: str) -> Dict[str, int]:
+def parse_properties(text: str) -> dict[str, int]:
     """Rows of a name and a decimal number. A row of another form is left out; ValueError where there is no other."""
     if len(text) > _TEXT_LIMIT:
         raise ValueError("more text than the properties of a node can have")
@@ -43,11 +44,11 @@ def parse_properties(text: str) -> Dict[str, int]:
     return found
 
 
-def address_of_location(location: int, domain: Optional[int], present: Collection[str]) -> str:
+def address_of_location(location: int, domain: int | None, present: Collection[str]) -> str:
     """The PCI address of the board that `location` (bus << 8 | device << 3 | function) stands for.
 
-    A partition is told by function bits that do not exist on the bus, or, in newer kernels, by bits 28 to 31: it belongs to the
-    function that does exist. `present` holds the addresses of this machine; where the domain is not told, it is looked up there.
+    A partition is told by function bits that do not exist on the bus, or, in newer kernels, by bits 28 to 31: it belongs to
+    the function that does exist. `present` holds the addresses of this machine; where the domain is not told, it is looked up there.
     """
     slot = f":{location >> 8 & 0xff:02x}:{location >> 3 & 0x1f:02x}."
     return board_of(f"{_domain(domain, slot, present)}{slot}{location & 7}", present)
@@ -59,22 +60,22 @@ def board_of(address: str, present: Collection[str]) -> str:
     return address if address in present else min((other for other in present if other[:-1] == slot), default=f"{slot}0")
 
 
-def _domain(domain: Optional[int], slot: str, present: Collection[str]) -> str:
+def _domain(domain: int | None, slot: str, present: Collection[str]) -> str:
     if domain is not None:
         return f"{domain & 0xffffffff:04x}"
     domains = {address.partition(":")[0] for address in present if slot in address}
     return domains.pop() if len(domains) == 1 else "0000"
 
 
-def amd_addresses(known: Inventory) -> List[str]:
+def amd_addresses(known: Inventory) -> list[str]:
     """Addresses of the AMD devices that are known so far."""
     return [device["pci"]["address"] for device in known.devices
             if device.get("vendor") == "amd" and (device.get("pci") or {}).get("address")]
 
 
-def group_boards(nodes: List[Node], present: Collection[str]) -> Dict[str, List[Node]]:
+def group_boards(nodes: list[Node], present: Collection[str]) -> dict[str, list[Node]]:
     """{PCI address: its nodes}; a location that is told twice counts once."""
-    boards: Dict[str, List[Node]] = {}
+    boards: dict[str, list[Node]] = {}
     for node in nodes:
         location, domain = node.properties.get("location_id", 0), node.properties.get("domain")
         board = boards.setdefault(address_of_location(location, domain, present), [])
@@ -83,7 +84,7 @@ def group_boards(nodes: List[Node], present: Collection[str]) -> Dict[str, List[
     return boards
 
 
-def describe(address: str, nodes: List[Node]) -> Dict[str, Any]:
+def describe(address: str, nodes: list[Node]) -> dict[str, Any]:
     """The device that these nodes are partitions of, or the one node of."""
     from .._knowledge.amd import gfx_from_number
 
@@ -93,7 +94,7 @@ def describe(address: str, nodes: List[Node]) -> Dict[str, Any]:
     apu = bool(first.get("cpu_cores_count"))
     number, unique = first.get("gfx_target_version"), first.get("unique_id")
     clocks = {"max_sm": first.get("max_engine_clk_fcompute") or None, "max_memory": nodes[0].memory_clock}
-    device: Dict[str, Any] = {
+    device: dict[str, Any] = {
         "vendor": "amd",
         "pci": {"address": address, "vendor_id": f"{_AMD:04x}", "device_id": f"{first.get('device_id', 0) & 0xffff:04x}"},
         "gfx_target": gfx_from_number(number) if number else None,
@@ -107,12 +108,12 @@ def describe(address: str, nodes: List[Node]) -> Dict[str, Any]:
     return device
 
 
-def uuid_of(unique_id: Optional[int]) -> Optional[str]:
+def uuid_of(unique_id: int | None) -> str | None:
     """The uuid as AMD's tools print it; None for the zero of a consumer card."""
     return f"GPU-{unique_id:016x}" if unique_id else None
 
 
-def xgmi_of(address: str, boards: Dict[str, List[Node]], linked: Optional[Set[int]]) -> Optional[Dict[str, Optional[int]]]:
+def xgmi_of(address: str, boards: dict[str, list[Node]], linked: set[int] | None) -> dict[str, int | None] | None:
     """Links to the other boards of the same hive. `linked`: nodes at the other end of this board's links, None if not told."""
     hive = boards[address][0].properties.get("hive_id")
     mates = {other for other, nodes in boards.items() if hive and nodes[0].properties.get("hive_id") == hive} - {address}
@@ -123,7 +124,7 @@ def xgmi_of(address: str, boards: Dict[str, List[Node]], linked: Optional[Set[in
     return {"links_total": len(mates), "links_active": active} if mates else None
 
 
-def read(source: Source, known: Inventory) -> Dict[str, Any]:
+def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Devices: boards, however many partitions each has. amd.driver.kfd: whether the compute driver serves this machine."""
     names = sorted((name for name in source.names(NODES) if re.fullmatch(r"\d{1,6}", name, re.ASCII)), key=int)
     nodes = [node for node in (_node(source, name) for name in names) if node]
@@ -137,7 +138,7 @@ def read(source: Source, known: Inventory) -> Dict[str, Any]:
     return {"devices": devices, "amd": {"driver": {"kfd": True}} if names else {}}
 
 
-def _node(source: Source, name: str) -> Optional[Node]:
+def _node(source: Source, name: str) -> Node | None:
     properties = _properties(source, f"{NODES}/{name}/properties")
     if not properties or not properties.get("simd_count") or properties.get("vendor_id", _AMD) != _AMD:
         return None
@@ -150,7 +151,7 @@ def _node(source: Source, name: str) -> Optional[Node]:
     return Node(int(name), properties, memory or properties.get("local_mem_size") or None, clock)
 
 
-def _properties(source: Source, path: str) -> Optional[Dict[str, int]]:
+def _properties(source: Source, path: str) -> dict[str, int] | None:
     text = source.text(path)
     if text is None:
         return None
@@ -161,7 +162,7 @@ def _properties(source: Source, path: str) -> Optional[Dict[str, int]]:
         return None
 
 
-def _linked(source: Source, number: int) -> Optional[Set[int]]:
+def _linked(source: Source, number: int) -> set[int] | None:
     """The nodes that this one has an xGMI link to."""
     folder = f"{NODES}/{number}/io_links"
     links = [_properties(source, f"{folder}/{name}/properties") or {} for name in source.names(folder)]

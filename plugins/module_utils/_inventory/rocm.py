@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from collections.abc import Iterable
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ._inventory import Inventory
 from ._source import Source
@@ -30,15 +31,15 @@ class Access(NamedTuple):
     accessible: bool
 
 
-def release_of(text: str) -> Optional[str]:
+def release_of(text: str) -> str | None:
     """The release in "6.2.4-139", "7.2.0" or the package version "1:6.2.4.60204-139~24.04": 6.2.4. None for other texts."""
     match = re.match(r"(?:\d+:)?(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d])", text.strip(), re.ASCII)
     return match[1] if match else None
 
 
-def folders_of(opt: Iterable[str], inside: Iterable[str]) -> List[str]:
+def folders_of(opt: Iterable[str], inside: Iterable[str]) -> list[str]:
     """Where a ROCm may be, from the names in /opt and in /opt/rocm: the one in use first, then the newest."""
-    def newest(names: Iterable[str], prefix: str) -> List[str]:
+    def newest(names: Iterable[str], prefix: str) -> list[str]:
         numbered = [(tuple(map(int, name[len(prefix):].split("."))), name) for name in names
                     if re.fullmatch(re.escape(prefix) + r"\d{1,4}(\.\d{1,4}){0,3}", name, re.ASCII)]
         return [name for _number, name in sorted(numbered, reverse=True)]
@@ -47,15 +48,15 @@ def folders_of(opt: Iterable[str], inside: Iterable[str]) -> List[str]:
     return ["/opt/rocm", *inner, *(f"/opt/{name}" for name in newest(opt, "rocm-"))]
 
 
-def packages_of(installed: Dict[str, Dict[str, Any]]) -> Dict[str, str]:
+def packages_of(installed: dict[str, dict[str, Any]]) -> dict[str, str]:
     """{name: version} of the packages that make up the ROCm of this node."""
     return {name: package["version"] for name, package in sorted(installed.items())
             if _PACKAGES.fullmatch(name) and package.get("version")}
 
 
-def read(source: Source, known: Inventory) -> Dict[str, Any]:
+def read(source: Source, known: Inventory) -> dict[str, Any]:
     """amd.rocm where one is installed, amd.device_access where there is something to access."""
-    amd: Dict[str, Any] = {}
+    amd: dict[str, Any] = {}
     rocm = _rocm(source, known.packages.get("installed") or {})
     if rocm:
         amd["rocm"] = rocm
@@ -64,7 +65,7 @@ def read(source: Source, known: Inventory) -> Dict[str, Any]:
     return {"amd": {key: value for key, value in amd.items() if value}}
 
 
-def _rocm(source: Source, installed: Dict[str, Dict[str, Any]]) -> Dict[str, Any]:
+def _rocm(source: Source, installed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     packages = packages_of(installed)
     release, path = _on_disk(source)
     telling = next((name for name in _TELLING if name in packages), None)
@@ -76,7 +77,7 @@ def _rocm(source: Source, installed: Dict[str, Dict[str, Any]]) -> Dict[str, Any
     return {"version": release, "path": path, "packages": packages, "origin": next(filter(None, origins), None)}
 
 
-def _on_disk(source: Source) -> Tuple[Optional[str], Optional[str]]:
+def _on_disk(source: Source) -> tuple[str | None, str | None]:
     """Release and folder, from the file .info/version."""
     opt = source.names("/opt")
     if not any(name.startswith("rocm") for name in opt):
@@ -98,7 +99,7 @@ def _real(source: Source, folder: str) -> str:
     return folder
 
 
-def probe_device_access(_argument: Any) -> Dict[str, Any]:
+def probe_device_access(_argument: Any) -> dict[str, Any]:
     """amd.device_access as the calling user sees it; groups: those of the caller's that such devices belong to."""
     import grp
     import os
@@ -113,7 +114,7 @@ def probe_device_access(_argument: Any) -> Dict[str, Any]:
             "accessible": usable}
 
 
-def _listed(folder: str) -> List[str]:
+def _listed(folder: str) -> list[str]:
     import os
 
     try:
@@ -122,7 +123,7 @@ def _listed(folder: str) -> List[str]:
         return []
 
 
-def _access(path: str) -> Optional[Access]:
+def _access(path: str) -> Access | None:
     import grp
     import os
     import stat

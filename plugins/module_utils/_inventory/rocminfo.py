@@ -21,18 +21,18 @@ _DENIED = re.compile(r"permission denied|not member of|not permitted", re.IGNORE
 
 
 class Agent(NamedTuple):
-    """A GPU agent: what runs the kernels of a board, or of a partition of one. memory: KiB. location: bus << 8 | device << 3 | function."""
+    """A GPU agent: a board, or a partition of one. memory: KiB. location: bus << 8 | device << 3 | function."""
 
-    target: Optional[str]
-    name: Optional[str]
-    uuid: Optional[str]
-    chip: Optional[str]
-    location: Optional[int]
-    memory: Optional[int]
+    target: str | None
+    name: str | None
+    uuid: str | None
+    chip: str | None
+    location: int | None
+    memory: int | None
     apu: bool
 
 
-def parse_agents(text: str) -> List[Agent]:
+def parse_agents(text: str) -> list[Agent]:
     """The agents of type GPU; processors and NPUs (type DSP) are none. ValueError where the text lists no agent at all."""
     if len(text) > _TEXT_LIMIT:
         raise ValueError("more text than rocminfo can say")
@@ -43,15 +43,15 @@ def parse_agents(text: str) -> List[Agent]:
     return [_agent(block, rows) for block, rows in zip(blocks, fields) if rows.get("Device Type") == "GPU"]
 
 
-def _fields(block: str) -> Dict[str, str]:
+def _fields(block: str) -> dict[str, str]:
     """The first row of each name: caches, pools and ISAs repeat some of them further down."""
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     for row in filter(None, map(_ROW.match, block.splitlines())):
         found.setdefault(row[1], row[2])
     return found
 
 
-def _agent(block: str, rows: Dict[str, str]) -> Agent:
+def _agent(block: str, rows: dict[str, str]) -> Agent:
     target = re.match(r"gfx[0-9a-f]{3,5}\b", rows.get("Name", ""))
     uuid = re.fullmatch(r"GPU-[0-9a-f]{16}", rows.get("Uuid", "").lower().replace("gpu-", "GPU-"))
     chip = re.search(r"\(0x([0-9a-fA-F]{1,4})\)", rows.get("Chip ID", ""))
@@ -69,7 +69,7 @@ def _agent(block: str, rows: Dict[str, str]) -> Agent:
     )
 
 
-def describe(agents: List[Agent], address: Optional[str]) -> Dict[str, Any]:
+def describe(agents: list[Agent], address: str | None) -> dict[str, Any]:
     """The device that these agents are partitions of, or the one agent of."""
     first = agents[0]
     memory = sum(agent.memory or 0 for agent in agents) // 1024
@@ -85,7 +85,7 @@ def describe(agents: List[Agent], address: Optional[str]) -> Dict[str, Any]:
     }
 
 
-def _target(agent: Agent) -> Optional[str]:
+def _target(agent: Agent) -> str | None:
     """The chip's own target: with HSA_OVERRIDE_GFX_VERSION in the environment rocminfo names another one."""
     from .._knowledge.amd import chip
 
@@ -93,11 +93,11 @@ def _target(agent: Agent) -> Optional[str]:
     return (row or {}).get("gfx") or agent.target
 
 
-def group(agents: List[Agent], known: Inventory) -> Dict[Optional[str], List[Agent]]:
+def group(agents: list[Agent], known: Inventory) -> dict[str | None, list[Agent]]:
     """{PCI address: its agents}; a location that is told twice counts once."""
     from .kfd import address_of_location, amd_addresses
 
-    boards: Dict[Optional[str], List[Agent]] = {}
+    boards: dict[str | None, list[Agent]] = {}
     present = amd_addresses(known)
     for agent in agents:
         address = None if agent.location is None else address_of_location(agent.location, None, present)
@@ -116,7 +116,7 @@ def is_open(known: Inventory) -> bool:
     return bool((known.amd.get("driver") or {}).get("loaded")) and any(not device.get("gfx_target") for device in served)
 
 
-def read(source: Source, known: Inventory) -> Dict[str, Any]:
+def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Devices, where something is open and the tool is installed."""
     output = source.run("rocminfo") if is_open(known) else None
     if output is None:
