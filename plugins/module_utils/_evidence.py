@@ -200,7 +200,7 @@ def load(text: str, name: str = "evidence") -> ReplayHost:
         raise EvidenceError(f"{name}: evidence version {version!r} is unknown here (known: {EVIDENCE_VERSION}); "
                             "replay it with the release that recorded it, or a newer one")
     kinds = {"files": dict, "dirs": dict, "links": dict, "probes": dict, "commands": list}
-    whole = {key: document.get(key) or kind() for key, kind in kinds.items()}
+    whole = {key: kind() if document.get(key) is None else document[key] for key, kind in kinds.items()}
     for key, kind in kinds.items():
         if not isinstance(whole[key], kind):
             raise EvidenceError(f"{name}: {key} must be {'a list' if kind is list else 'an object'}")
@@ -229,7 +229,7 @@ def _command_key(argv: Sequence[str]) -> Tuple[str, ...]:
 
 def _decode(entry: Any, path: str) -> bytes:
     try:
-        return base64.b64decode(entry["base64"])
+        return base64.b64decode(entry["base64"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error):
         raise HostError("unreadable", f"{path}: the recorded content is damaged") from None
 

@@ -1,0 +1,182 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live host: commands and probes that hang, die, flood or are not there; another root that must not leak."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils import _host
+from ansible_collections.gpufleet.node.plugins.module_utils._host import HostError, LiveHost
+
+PYTHON = sys.executable
+
+
+@pytest.fixture(autouse=True)
+def _own_markers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Markers of hung children go to a folder of the test's own."""
+    monkeypatch.setattr(_host._Marker, "_folder", None, raising=False)
+    original = _host._Marker.__init__
+
+    def init(self: Any, name: str) -> None:
+        original(self, name)
+        self._folder = str(tmp_path / "markers")
+        self._path = f"{self._folder}/{name[-100:]}.hung"
+
+    monkeypatch.setattr(_host._Marker, "__init__", init)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("print('seen')", (0, "seen\n", "", None), id="success"),
+        pytest.param("import sys; print('half'); sys.exit(3)", (3, "half\n", "", None), id="exit status"),
+        pytest.param("import sys; sys.stderr.write('why'); sys.exit(9)", (9, "", "why", None), id="standard error"),
+        pytest.param("import os; print('half', flush=True); os.kill(os.getpid(), 11)", (None, "half\n", "", "crashed"), id="signal"),
+        pytest.param("import os; print(os.environ['LC_ALL'], os.environ['LANG'])", (0, "C C\n", "", None), id="C locale"),
+        pytest.param("import sys; print(repr(sys.stdin.read()))", (0, "''\n", "", None), id="no standard input"),
+        pytest.param("import sys; sys.stdout.buffer.write(bytes([0xff, 0x41]))", (0, "\ufffdA", "", None), id="not UTF-8"),
+    ],
+)
+def test_run(code: str, expected: Any) -> None:
+    output = LiveHost().run([PYTHON, "-c", code])
+    assert (output.rc, output.stdout, output.stderr, output.error) == expected
+
+
+def test_a_program_that_is_not_installed_is_not_found() -> None:
+    with pytest.raises(HostError) as caught:
+        LiveHost().run(["gpufleet-no-such-program"])
+    assert caught.value.code == "not_found"
+
+
+def test_a_program_without_execute_permission_is_not_permitted(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(HostError) as caught:
+        LiveHost().run([str(program)])
+    assert caught.value.code == "not_permitted"
+
+
+def test_a_child_that_hangs_costs_its_deadline_and_what_it_said_is_kept() -> None:
+    began = time.monotonic()
+    output = LiveHost().run([PYTHON, "-c", "import time; print('half', flush=True); time.sleep(60)"], timeout=0.7)
+    assert (output.error, output.stdout, output.rc) == ("timeout", "half\n", None)
+    assert time.monotonic() - began < 5
+
+
+def test_a_grandchild_that_keeps_the_pipe_open_does_not_hold_us() -> None:
+    began = time.monotonic()
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(30)']); print('done')"
+    output = LiveHost().run([PYTHON, "-c", code], timeout=20)
+    assert (output.rc, output.stdout) == (0, "done\n")
+    assert time.monotonic() - began < 10
+
+
+def test_a_flood_of_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_host, "OUTPUT_LIMIT", 100_000)
+    output = LiveHost().run([PYTHON, "-c", "import sys\nwhile True: sys.stdout.write('x' * 65536)"])
+    assert output.error == "truncated"
+    assert len(output.stdout) <= 100_000
+
+
+def test_children_have_none_of_our_descriptors(tmp_path: Path) -> None:
+    code = ("import os\n"
+            "for number in os.listdir('/proc/self/fd'):\n"
+            "    try: print(number, os.readlink('/proc/self/fd/' + number))\n"
+            "    except OSError: pass\n"  # the descriptor of this listing
+            "print(os.getsid(0) == os.getpid())")
+    with open(tmp_path / "ours", "w", encoding="ascii") as ours:
+        os.set_inheritable(ours.fileno(), True)
+        output = LiveHost().run([PYTHON, "-c", code])
+    rows = output.stdout.splitlines()
+    assert [row.split()[0] for row in rows[:-1]] == ["0", "1", "2"]
+    assert rows[0] == "0 /dev/null"
+    assert rows[-1] == "True"
+
+
+def test_prefetch_starts_once_and_run_collects() -> None:
+    host = LiveHost()
+    argv = [PYTHON, "-c", "import os; print(os.getpid())"]
+    host.prefetch(argv)
+    started = host._started[tuple(argv)].pid
+    assert host.run(argv).stdout == f"{started}\n"
+    assert host.run(argv).stdout != f"{started}\n"
+
+
+def test_a_child_that_survives_is_abandoned_and_not_started_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SIGKILL is taken away, as uninterruptible sleep does; the next call must not start a second child."""
+    monkeypatch.setattr(_host.os, "killpg", lambda *_args: None)
+    argv = [PYTHON, "-c", "import time; time.sleep(20)"]
+    host = LiveHost()
+    assert host.run(argv, timeout=0.3).error == "timeout"
+    with pytest.raises(HostError, match=r"an earlier call \(process \d+\) still hangs; not started again") as caught:
+        host.run(argv, timeout=5)
+    assert caught.value.code == "timeout"
+    (marker,) = (tmp_path / "markers").iterdir()
+    pid = int(marker.read_text().split()[0])
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    assert LiveHost().run([PYTHON, "-c", "print(1)"]).stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("probe", "code", "message"),
+    [
+        pytest.param(lambda _a: 1 / 0, "crashed", "ZeroDivisionError: division by zero", id="exception"),
+        pytest.param(lambda _a: os.kill(os.getpid(), 11), "crashed", "boom: the child that asked ended with signal 11", id="signal"),
+        pytest.param(lambda _a: time.sleep(30), "timeout", "boom: no answer within 0.5 s", id="hang"),
+        pytest.param(lambda _a: __import__("no_such_module"), "not_found", "No module named 'no_such_module'", id="no library"),
+    ],
+)
+def test_a_probe_that_fails(probe: Any, code: str, message: str) -> None:
+    with pytest.raises(HostError) as caught:
+        LiveHost(probes={"boom": probe}).probe("boom", None, timeout=0.5)
+    assert (caught.value.code, str(caught.value)) == (code, message)
+
+
+def test_a_probe_answers_json() -> None:
+    host = LiveHost(probes={"echo": lambda argument: {"got": argument, "pid": os.getpid()}})
+    answer = host.probe("echo", [1, "ü"])
+    assert answer["got"] == [1, "ü"]
+    assert answer["pid"] != os.getpid()
+
+
+def test_a_fifo_in_the_place_of_a_file_does_not_hold_us(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert LiveHost().read(str(tmp_path / "fifo")) == b""
+
+
+def test_a_guarded_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1234\n")
+    assert LiveHost().read(str(tmp_path / "file"), 3, deadline=5) == b"123"
+    with pytest.raises(HostError) as caught:
+        LiveHost().read(str(tmp_path / "missing"), deadline=5)
+    assert caught.value.code == "not_found"
+
+
+def test_another_root_leaks_nothing_of_the_running_system(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").symlink_to("/usr/lib/os-release")  # absolute: must be looked up below the root
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/os-release").write_text("ID=imaged\n")
+    (tmp_path / "etc/escape").symlink_to("../../../../../../../etc/hostname")
+    (tmp_path / "etc/loop").symlink_to("/etc/loop")
+    host = LiveHost(str(tmp_path))
+    assert host.read("/etc/os-release") == b"ID=imaged\n"
+    assert host.link("/etc/os-release") == "/usr/lib/os-release"
+    assert host.list("/etc") == ["escape", "loop", "os-release"]
+    for path in ("/etc/escape", "/proc/version"):
+        with pytest.raises(HostError) as caught:
+            host.read(path)
+        assert caught.value.code == "not_found"
+    with pytest.raises(HostError) as caught:
+        host.read("/etc/loop")
+    assert caught.value.code == "unreadable"
+    with pytest.raises(HostError) as caught:
+        host.run(["uname", "-r"])
+    assert caught.value.code == "not_found"
