@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ._inventory import Inventory
 from ._source import Source
@@ -133,8 +133,8 @@ def _partitioning(entry: Entry) -> dict[str, Any] | None:
 
 
 def driver_of(entries: list[Entry], kernel_release: str | None) -> dict[str, Any]:
-    """amd.driver: the version of a driver from AMD's packages. Of the kernel's own one the tool tells the kernel's release, or the
-    whole of /proc/version."""
+    """amd.driver: the version of a driver from AMD's packages. Of the kernel's own one the tool tells the kernel's release, or
+    the whole of /proc/version."""
     told = next(filter(None, (word(_section(entry, "driver").get("version")) for entry in entries)), None)
     if told is None:
         return {}

@@ -9,7 +9,7 @@ a dead GPU may never answer, and not at all on a card that sleeps, since reading
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable
 
 from ._inventory import Inventory
 from ._source import Source

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, NamedTuple
 
 from ._inventory import Inventory
 from ._source import Source
@@ -48,7 +48,7 @@ def address_of_location(location: int, domain: int | None, present: Collection[s
     """The PCI address of the board that `location` (bus << 8 | device << 3 | function) stands for.
 
     A partition is told by function bits that do not exist on the bus, or, in newer kernels, by bits 28 to 31: it belongs to
-    the function that does exist. `present` holds the addresses of this machine; where the domain is not told, it is looked up there.
+    the function that does exist. `present` holds the addresses of this machine, where a domain that is not told is looked up.
     """
     slot = f":{location >> 8 & 0xff:02x}:{location >> 3 & 0x1f:02x}."
     return board_of(f"{_domain(domain, slot, present)}{slot}{location & 7}", present)

@@ -8,7 +8,7 @@ It is also what tells of AMD GPUs under WSL, which has neither PCI functions nor
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from ._inventory import Inventory
 from ._source import Source
