@@ -1,0 +1,230 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Container images for the tests: `python3 tools/images.py node` prints the tag of an image, and makes the image if needed.
+
+A tag carries a hash of the recipe, so a changed recipe is a new image and an unchanged one is built once. Where a public
+registry answers, Debian's own image is the base; where none does, mmdebstrap makes the root, with the apt sources and options
+of this machine. Needs the `docker` client, and without a registry also apt and perl (both are on every Debian and Ubuntu).
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+REPOSITORY = "gpufleet-test"
+PUBLIC_BASE = "debian:{suite}-slim"
+PUBLIC_MIRROR = "http://deb.debian.org/debian"
+COMPONENTS = "main contrib non-free"
+KEYRING = "debian-archive-keyring"
+PULL_TIMEOUT_S = 180
+# How this machine reaches its archives; nothing else of its apt configuration matters to an image.
+REACH_OPTIONS = re.compile(r"Acquire::(Check-|Retries|Queue-Mode|Languages|ftp|https?)\b")
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """What an image holds: packages that are installed, and packages that are only unpacked, unknown to dpkg."""
+
+    suite: str
+    installed: tuple[str, ...]
+    unpacked: tuple[str, ...] = ()
+    script: str = ""
+
+    def tag(self, name: str) -> str:
+        """Name and version of the image in the engine; equal recipes have equal tags."""
+        recipe = repr((dataclasses.astuple(self), PREPARE, COMPONENTS))
+        return f"{REPOSITORY}:{name}-{self.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+# Run with $ROOT set, outside the image or (with a public base) inside it, where $ROOT is empty.
+PREPARE = """
+for deb in "$ROOT"/tmp/unpacked/*.deb; do [ ! -e "$deb" ] || dpkg-deb --extract "$deb" "${ROOT:-/}"; done
+rm -rf "$ROOT"/tmp/unpacked "$ROOT"/usr/share/doc "$ROOT"/usr/share/man "$ROOT"/usr/share/locale
+"""
+
+# The NVIDIA tools are only unpacked: their packages would bring a driver library, and a dpkg database that says "installed"
+# on machines that are to have no driver.
+IMAGES = {
+    "node": Image(
+        suite="trixie",
+        installed=("ca-certificates", "clinfo", "dkms", "iproute2", "kmod", "ocl-icd-libopencl1", "procps", "python3",
+                   "rocminfo", "strace"),
+        unpacked=("nvidia-smi", "python3-pynvml"),
+    ),
+}
+
+
+class ImageError(RuntimeError):
+    """An image cannot be made; the message says what to do."""
+
+
+def output(*argv: str, timeout: float | None = None) -> str | None:
+    """Standard output of a command, or None where it is absent, fails or takes longer than timeout seconds."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout)
+        return done.stdout if done.returncode == 0 else None
+    return None
+
+
+def run(*argv: str, what: str, env: dict[str, str] | None = None) -> None:
+    """Run a long command with its output on our standard error; its failure is an ImageError."""
+    done = subprocess.run(argv, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env)
+    if done.returncode:
+        raise ImageError(f"{what} failed (exit status {done.returncode}); its output is above")
+
+
+# --- Apt of this machine ---------------------------------------------------------------------------------------------------
+
+
+def _stanzas() -> Iterator[tuple[str, str, str]]:
+    """(URIs, suites, Signed-By) of each binary source of this machine, in both formats of apt."""
+    for path in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+        for stanza in re.split(r"\n\s*\n", re.sub(r"(?m)^#.*\n?", "", path.read_text(errors="replace"))):
+            fields = {key.lower(): value.strip() for key, value in re.findall(r"(?m)^([\w-]+):(.*)$", stanza)}
+            if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in ("no", "false"):
+                yield fields.get("uris", ""), fields.get("suites", ""), fields.get("signed-by", "")
+    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]:
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        for options, uri, suite in re.findall(r"(?m)^deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)", text):
+            signed = re.search(r"signed-by=(\S+)", options or "")
+            yield uri, suite, signed.group(1) if signed else ""
+
+
+def _codename() -> str:
+    text = Path("/etc/os-release").read_text(errors="replace")
+    found = re.search(r"(?m)^VERSION_CODENAME=\"?(\w+)", text)
+    return found.group(1) if found and re.search(r"(?m)^ID=\"?debian\b", text) else ""
+
+
+def apt_sources(suite: str, keyring: str) -> str:
+    """deb822 sources of a Debian suite: this machine's Debian archives turned to that suite, else Debian's own mirror.
+
+    keyring is the path of the archive's keyring, for sources that name none.
+    """
+    here, found = _codename(), []
+    for uris, suites, signed in _stanzas():
+        if here and here in suites.split():
+            wished = [name.replace(here, suite) for name in suites.split() if name.split("-")[0] == here]
+            found.append((uris, " ".join(wished), signed if Path(signed).is_file() else keyring))
+        elif here and f"{here}-security" in suites.split():
+            found.append((uris, f"{suite}-security", signed if Path(signed).is_file() else keyring))
+    rows = found or [(PUBLIC_MIRROR, f"{suite} {suite}-updates", keyring)]
+    return "\n".join(f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {COMPONENTS}\nSigned-By: {signed}\n"
+                     for uris, suites, signed in rows)
+
+
+def apt_options() -> list[str]:
+    """Lines of apt configuration by which this machine reaches its archives."""
+    return [line for line in (output("apt-config", "dump") or "").splitlines() if REACH_OPTIONS.match(line)]
+
+
+def fetch_tool(package: str, scratch: Path) -> Path:
+    """Folder with the unpacked content of a package of this machine's archives, which is not installed."""
+    state, target = scratch / "apt", scratch / package
+    for folder in (state / "lists/partial", state / "cache/archives/partial", target):
+        folder.mkdir(parents=True, exist_ok=True)
+    apt = ["apt-get", f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache", "-oDebug::NoLocking=1"]
+    if not any((state / "lists").glob("*Packages*")):
+        run(*apt, "--quiet", "update", what="apt-get update")
+    script = 'cd "$1" && shift && exec "$@"'
+    run("sh", "-c", script, "sh", str(target), *apt, "--quiet", "download", package, what=f"apt-get download {package}")
+    for deb in target.glob("*.deb"):
+        run("dpkg-deb", "--extract", str(deb), str(target), what=f"unpacking {deb.name}")
+    return target
+
+
+# --- The two ways to an image ----------------------------------------------------------------------------------------------
+
+
+def from_registry(image: Image, tag: str) -> bool:
+    """Make the image on top of the public Debian image; False where no registry answers."""
+    base = PUBLIC_BASE.format(suite=image.suite)
+    if output("docker", "image", "inspect", base) is None and output("docker", "pull", base, timeout=PULL_TIMEOUT_S) is None:
+        return False
+    script = "\n".join([
+        "set -e; ROOT=; export DEBIAN_FRONTEND=noninteractive",
+        f"sed -i 's/^Components:.*/Components: {COMPONENTS}/' /etc/apt/sources.list.d/*.sources",
+        "apt-get --quiet update",
+        f"apt-get --quiet --yes --no-install-recommends install {' '.join(image.installed)}",
+        f"mkdir /tmp/unpacked; cd /tmp/unpacked; apt-get download {' '.join(image.unpacked)}" if image.unpacked else "",
+        f"{PREPARE}{image.script}", "apt-get clean; rm -rf /var/lib/apt/lists/*"])
+    box = f"{tag.replace(':', '-')}-{os.getpid()}"
+    try:
+        run("docker", "run", "--name", box, base, "sh", "-c", script, what="installing packages on the public image")
+        run("docker", "commit", "--change", 'CMD ["sleep", "infinity"]', box, tag, what="docker commit")
+    finally:
+        output("docker", "rm", "--force", "--volumes", box)
+    return True
+
+
+def from_archive(image: Image, tag: str) -> None:
+    """Make the image with mmdebstrap from this machine's archives."""
+    for tool, package in {"apt-get": "apt", "perl": "perl"}.items():
+        if not shutil.which(tool):
+            raise ImageError(f"no container registry answers, and a Debian root of our own needs {package}: install {package}")
+    with tempfile.TemporaryDirectory(prefix="gpufleet-image.") as name:
+        scratch = Path(name)
+        tool = shutil.which("mmdebstrap") or str(fetch_tool("mmdebstrap", scratch) / "usr/bin/mmdebstrap")
+        keyring = Path(f"/usr/share/keyrings/{KEYRING}.gpg")
+        if not keyring.is_file():
+            keyring = fetch_tool(KEYRING, scratch) / f"usr/share/keyrings/{KEYRING}.gpg"
+        sources = scratch / "debian.sources"
+        sources.write_text(apt_sources(image.suite, str(keyring)))
+        unpack = f"apt-get download {' '.join(image.unpacked)}" if image.unpacked else "true"
+        hook = "\n".join(["set -e; ROOT=$1", 'mkdir "$ROOT/tmp/unpacked"; cd "$ROOT/tmp/unpacked"',
+                          f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {unpack}', 'cd "$ROOT"', PREPARE, image.script])
+        argv = [tool, "--variant=minbase", f"--include={','.join(image.installed)}", f"--customize-hook={hook}",
+                *(f"--aptopt={line}" for line in apt_options()), image.suite, str(scratch / "root.tar"), str(sources)]
+        run(*argv, what="mmdebstrap", env={**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": name})
+        # A name of its own until all of it is there: `docker import` of a cut file would leave a half image under the tag.
+        run("docker", "import", "--change", 'CMD ["sleep", "infinity"]', str(scratch / "root.tar"), tag, what="docker import")
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Two runs at the same time build an image once."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpufleet"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"image-{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def ensure(name: str) -> str:
+    """Tag of the named image, which is in the engine when this returns."""
+    image = IMAGES[name]
+    tag = image.tag(name)
+    with _alone(name):
+        if output("docker", "image", "inspect", tag) is None:
+            if output("docker", "version") is None:
+                raise ImageError("no Docker engine answers: is the docker client installed, and may you use its socket?")
+            if not from_registry(image, tag):
+                from_archive(image, tag)
+    return tag
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the tag of one image."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", choices=sorted(IMAGES))
+    try:
+        print(ensure(parser.parse_args(argv).image))
+    except ImageError as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
