@@ -1,0 +1,49 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python3 -m stages: what the Makefile calls (with PYTHONPATH=tools)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from . import catalogue, main_job, runner
+from .places import link_checkout
+
+
+def _test(options: argparse.Namespace) -> int:
+    chosen = [stage for stage in catalogue.stages() if not options.names or {stage.group, stage.name} & set(options.names)]
+    if not chosen:
+        known = sorted({stage.name for stage in catalogue.stages()} | {stage.group for stage in catalogue.stages()})
+        print(f"no stage or group of these names; there are: {' '.join(known)}", file=sys.stderr)
+        return 2
+    return 1 if runner.run(chosen, options.workers) else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="stages", description="Set up what is needed and run checks of this checkout.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    test = commands.add_parser("test", help="run stages (all, or those named by stage or group) and count")
+    test.add_argument("names", nargs="*", metavar="NAME")
+    cores = min(os.cpu_count() or 1, 4)
+    test.add_argument("--workers", type=int, default=cores, help="how many at a time (default: cores, at most 4)")
+    test.set_defaults(run=_test)
+    check = commands.add_parser("check", help="look at the GPUs of this machine, or of a simulated one")
+    check.add_argument("profile", nargs="?", default="", help="a simulated machine; `list` names them")
+    check.set_defaults(run=lambda options: main_job.check(options.profile))
+    python = commands.add_parser("python", help="run Python with the tools of a set of requirements")
+    python.add_argument("venv", help="a name in requirements/")
+    python.add_argument("arguments", nargs=argparse.REMAINDER)
+    python.set_defaults(run=lambda options: main_job.python(options.venv, options.arguments))
+    options = parser.parse_args()
+    link_checkout()
+    result: int = options.run(options)
+    return result
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

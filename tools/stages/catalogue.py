@@ -1,0 +1,71 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of `make test`, as data; a new check is one entry here."""
+
+from __future__ import annotations
+
+from . import docker, sanity
+from .places import CHECKOUT
+from .runner import Stage
+
+_PYTEST = "{python} -m pytest -q -p no:cacheprovider"
+_NODE = "tests/unit/plugins/module_utils tests/unit/fakegpu tests/unit/tools/check_gpu"
+_GALAXY = "{python} -m ansible galaxy collection"
+_ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
+_OURS = "{collections}/ansible_collections/gpufleet/node"
+_ALONE = {"ANSIBLE_CONFIG": "/dev/null", "ANSIBLE_COLLECTIONS_PATH": "{work}/site"}
+
+
+def _present(names: str) -> str:
+    return " ".join(name for name in names.split() if (CHECKOUT / name).exists())
+
+
+def _unit() -> list[Stage]:
+    def unit(role: str, venv: str, where: str) -> Stage:
+        return Stage(f"unit-{role}", "unit", (f"{_PYTEST} {where}",), venv=venv, role=role, pytest=True)
+
+    return [
+        *(unit(role, "node", _present(_NODE)) for role in ("node-oldest", "node-newest")),
+        *(unit(role, role, "tests/unit") for role in ("controller-oldest", "controller-newest")),
+    ]
+
+
+def _lint() -> list[Stage]:
+    mypy = f"{{python}} -m mypy {_OURS}/plugins {_OURS}/tests tools noxfile.py"
+    return [
+        Stage("ruff", "lint", ("{python} -m ruff check --no-cache .",)),
+        Stage("mypy", "lint", (mypy,), environment={"MYPYPATH": "{collections}:tests:tools"}),
+        Stage("yamllint", "lint", ("{python} -m yamllint --strict .",), copy=True),
+        Stage("ansible-lint", "lint", ("{python} -m ansiblelint --offline",), venv="molecule", copy=True,
+              environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),
+        Stage("antsibull-docs", "lint", ("{python} -m antsibull_docs lint-collection-docs --plugin-docs .",), copy=True,
+              environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),
+        Stage("changelog", "lint", ("{python} -m antsibull_changelog lint",), copy=True),
+        Stage("generated", "lint", ("{python} tools/render_tables --check",), venv="controller-newest"),
+    ]
+
+
+def _artefact() -> list[Stage]:
+    build = f"{_GALAXY} build {{copy}} --output-path {{work}}/dist"
+    return [
+        Stage("galaxy-importer", "artefact", (build, f"{{python}} -m galaxy_importer.main {_ARTEFACT}"), copy=True,
+              environment={"GALAXY_IMPORTER_TMP_ROOT_DIR": "{work}", "GALAXY_IMPORTER_ANSIBLE_LOCAL_TMP": "{work}/tmp"}),
+        Stage("artefact", "artefact", (
+            build,
+            f"{_GALAXY} install {_ARTEFACT} --collections-path {{work}}/site --offline",
+            "{python} -m ansible adhoc localhost --connection local --module-name gpufleet.node.gpu_facts",
+            "{python} -m ansible playbook gpufleet.node.check_gpu --inventory localhost, --connection local",
+        ), venv="controller-newest", copy=True, environment=_ALONE, flaw=docker.no_hosts),
+    ]
+
+
+def stages() -> list[Stage]:
+    """All stages; the long ones first, so that the short ones fill the other core."""
+    return [
+        *docker.scenarios(),
+        Stage("sanity", "sanity", ("{python} -m ansible test sanity --color no --python default",), venv="controller-newest",
+              copy=True, prepare=sanity.home, left_out=sanity.left_out),
+        *_unit(),
+        *_artefact(),
+        *_lint(),
+    ]
