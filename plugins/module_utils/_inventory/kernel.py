@@ -1,0 +1,205 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the kernel that runs, those installed and the one to boot next; Secure Boot, nouveau, IOMMU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from . import _boot, _firmware
+from ._inventory import Inventory
+from ._module_file import ModuleTree
+from ._source import Source
+from ._system import cgroup_version, read_system
+from ._versions import newest_first
+
+_IMAGES = re.compile(r"(?:vmlinu[xz]|kernel|Image|bzImage)-([0-9].*)")
+_BLACKLISTED = re.compile(r"^\s*(?:blacklist\s+nouveau\s*(?:#.*)?$|install\s+nouveau\s+/\S*(?:false|true)\b"
+                          r"|options\s+nouveau\s(?:.*\s)?modeset=0\b)", re.MULTILINE)
+_MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
+                     "/lib/modprobe.d")
+_CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")
+
+
+def parse_compiler(text: str) -> str | None:
+    """The compiler in /proc/version: 12.2.0 for gcc, "clang 18.1.8" for clang; None where none is named."""
+    clang = re.search(r"clang version (\d+(?:\.\d+)+)", text)
+    if clang:
+        return f"clang {clang[1]}"
+    gcc = re.search(r"gcc version (\d+(?:\.\d+)+)", text) or re.search(r"gcc[\w.-]* \(.*?\) (\d+(?:\.\d+)+)", text)
+    return gcc[1] if gcc else None
+
+
+def blacklisted_by_settings(text: str) -> bool:
+    """Whether a modprobe.d file keeps nouveau from being loaded or from taking a card."""
+    return bool(_BLACKLISTED.search(text))
+
+
+def blacklisted_by_command_line(text: str) -> bool:
+    """Whether a kernel command line does so."""
+    listed = {name for value in _CODE_LIST.findall(text) for name in value.split(",")}
+    return "nouveau" in listed or bool(re.search(r"(?:^|\s)nouveau\.modeset=0(?:\s|$)", text))
+
+
+def read(source: Source, known: Inventory) -> dict[str, Any]:
+    """The sections `system` and `kernel`."""
+    system = read_system(source)
+    release = source.value("/proc/sys/kernel/osrelease")
+    vendors = {device.get("vendor") for device in known.devices}
+    installed, next_boot = _installed(source, release, vendors)
+    kernel: dict[str, Any] = {
+        "release": release,
+        "next_boot_release": next_boot,
+        "secure_boot": _firmware.secure_boot(source),
+        "iommu": _iommu(source),
+        "cgroup_version": cgroup_version(source.text("/proc/self/mountinfo") or ""),
+        "nouveau_loaded": _nouveau_loaded(source),
+        "nouveau_blacklisted": _nouveau_blacklisted(source),
+        "compiler": parse_compiler(source.value("/proc/version") or ""),
+        "installed": installed,
+    }
+    if kernel["secure_boot"]:
+        kernel["mok_enrolled"] = _firmware.enrolled_keys(source)
+    if source.wants("deep") and "nvidia" in vendors and (next_boot or release):
+        kernel["nouveau_in_initramfs"] = _nouveau_in_initramfs(source, next_boot or release or "")
+    return {"system": system, "kernel": kernel}
+
+
+def _installed(source: Source, running: str | None, vendors: Iterable[Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """Installed kernels, the newest first, and the one to boot next."""
+    base = "/lib/modules"
+    releases = source.names(base)
+    if not releases:
+        base = "/usr/lib/modules"
+        releases = source.names(base)
+    images = {match[1] for match in map(_IMAGES.fullmatch, source.names("/boot")) if match}
+    trees: dict[str, ModuleTree] = {}
+    for release in newest_first(releases):
+        tree = ModuleTree(source, f"{base}/{release}")
+        if release in images or {"vmlinuz", "vmlinux"} & set(tree.names) or (not images and "modules.order" in tree.names):
+            trees[release] = tree
+    next_boot = _next_boot(source, list(trees))
+    # A fact must not unpack the modules of ten old kernels: they get their paths only.
+    asked = set(trees) if source.wants("deep") else {running, next_boot}
+    wanted = [name for name, vendor in (("nvidia", "nvidia"), ("amdgpu", "amd")) if vendor in vendors]
+    if "nvidia" not in wanted and "nvidia" in source.names("/sys/module"):
+        wanted.append("nvidia")
+    return [{
+        "release": release,
+        "next_boot": release == next_boot if next_boot else None,
+        "headers": "Makefile" in source.names(f"{base}/{release}/build") or _headers_elsewhere(source, release),
+        "modules": {name: facts for name, facts in ((name, tree.facts(name, release in asked)) for name in wanted) if facts},
+    } for release, tree in trees.items()], next_boot
+
+
+def _headers_elsewhere(source: Source, release: str) -> bool:
+    folders = (f"/usr/src/linux-headers-{release}", f"/usr/src/kernels/{release}")
+    return any("Makefile" in source.names(folder) for folder in folders)
+
+
+def _next_boot(source: Source, installed: list[str]) -> str | None:
+    """The release that the boot loader starts; without a boot loader's word the newest installed one. None where its word is
+    there and cannot be understood, or names a kernel without modules."""
+    boot, loader = source.names("/boot"), source.names("/boot/loader")
+    folder = next((name for name in ("/boot/loader", "/efi/loader", "/boot/efi/loader")
+                   if "loader.conf" in (loader if name == "/boot/loader" else source.names(name))), None)
+    if folder:
+        entries = _loader_entries(source, folder) or _loader_entries(source, "/boot/loader")
+        return _boot.choose_loader_entry(entries, _loader_default(source, folder))
+    grub = next((f"/boot/{name}" for name in ("grub", "grub2") if name in boot), None)
+    if grub:
+        return _grub_choice(source, grub, loader, installed)
+    return installed[0] if installed and "extlinux" not in boot else None
+
+
+def _loader_entries(source: Source, folder: str) -> dict[str, dict[str, str]]:
+    entries: dict[str, dict[str, str]] = {}
+    for name in source.names(f"{folder}/entries"):
+        if name.endswith(".conf"):
+            try:
+                entries[name[:-5]] = _boot.parse_loader_entry(source.text(f"{folder}/entries/{name}") or "")
+            except ValueError:  # an empty file is left behind by an interrupted update; the loader ignores it too
+                continue
+    return entries
+
+
+def _loader_default(source: Source, folder: str) -> str | None:
+    """What systemd-boot is told: the firmware variables that `bootctl` sets come before loader.conf."""
+    for name in ("LoaderEntryOneShot", "LoaderEntryDefault"):
+        value = _firmware.loader_variable(source, name)
+        if value:
+            return value
+    try:
+        return _boot.parse_loader_entry(source.text(f"{folder}/loader.conf") or "").get("default")
+    except ValueError:
+        return None
+
+
+def _grub_choice(source: Source, folder: str, loader: list[str], installed: list[str]) -> str | None:
+    menu, settings = source.text(f"{folder}/grub.cfg"), source.text("/etc/default/grub")
+    try:
+        environment = _boot.parse_grub_environment(source.text(f"{folder}/grubenv") or "")
+    except ValueError:
+        environment = {}
+    wanted = _boot.grub_default(menu, settings, environment)
+    if wanted is None:
+        return installed[0] if installed and menu is None and settings is None else None
+    if "entries" in loader and (menu is None or "blscfg" in menu):
+        entries = _loader_entries(source, "/boot/loader")
+        if entries:
+            return _boot.choose_loader_entry(entries, wanted)
+    if menu is not None:
+        try:
+            return _boot.choose_grub_entry(_boot.parse_grub_menu(menu), wanted)
+        except ValueError as error:
+            source.problem("unreadable", f"{folder}/grub.cfg: {error}")
+            return None
+    if wanted == "0":
+        return installed[0] if installed else None
+    return next((release for release in installed if release in wanted), None)
+
+
+def _iommu(source: Source) -> str | None:
+    if source.names("/sys/kernel/iommu_groups") or source.names("/sys/class/iommu"):
+        return "enabled"
+    return "disabled" if source.names("/sys/kernel") else None
+
+
+def _nouveau_loaded(source: Source) -> bool | None:
+    modules = source.names("/sys/module")
+    return "nouveau" in modules if modules else None
+
+
+def _nouveau_blacklisted(source: Source) -> bool | None:
+    seen = set()  # a file in /etc replaces one of the same name below it (modprobe.d(5))
+    found = False
+    for folder in _MODPROBE_FOLDERS:
+        for name in source.names(folder):
+            if name.endswith(".conf") and name not in seen:
+                seen.add(name)
+                found = found or blacklisted_by_settings(source.text(f"{folder}/{name}", 1 << 16) or "")
+    command_line = source.text("/proc/cmdline")
+    return found or blacklisted_by_command_line(command_line or "") if seen or command_line is not None else None
+
+
+def _nouveau_in_initramfs(source: Source, release: str) -> bool | None:
+    """Asks the distribution's own tool, then reads the archive itself; None where neither works."""
+    from ._initramfs import UNPACKED_LIMIT, holds_nouveau, names_in
+
+    boot = source.names("/boot")
+    names = (f"initrd.img-{release}", f"initramfs-{release}.img", f"initrd-{release}")
+    name = next((name for name in names if name in boot), None)
+    if name is None:
+        return None
+    for tool in ("lsinitramfs", "lsinitrd"):
+        output = source.run(tool, f"/boot/{name}")
+        if output and output.ok and output.stdout.strip():
+            return holds_nouveau(re.sub(r" -> .*$", "", output.stdout, flags=re.MULTILINE))
+    archive = source.data(f"/boot/{name}", UNPACKED_LIMIT)
+    try:
+        return holds_nouveau("\n".join(names_in(archive))) if archive else None
+    except (ValueError, RecursionError) as error:
+        source.problem("unreadable", f"/boot/{name}: {error}")
+        return None
