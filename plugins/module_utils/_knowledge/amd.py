@@ -1,0 +1,163 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What our tables know about AMD GPUs. PCI ids and revisions are lower-case hex without 0x."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ._ids import device_id as _device_id
+from ._ids import revision_id as _revision_id
+
+
+@dataclass(frozen=True)
+class AmdChip:
+    """name is the product (with its vendor) where id and revision tell it; vram_gib where the product has one size.
+
+    virtual: a virtual function. certainty 'listed': the id is in our table, 'block': only the range of ids it lies in.
+    """
+
+    name: str | None
+    codename: str
+    gfx_target: str
+    architecture: str
+    vram_gib: int | None
+    apu: bool
+    virtual: bool
+    certainty: str
+
+
+@functools.lru_cache(maxsize=1)
+def _tables() -> dict[str, Any]:
+    from .amd_table import TABLE
+
+    tables: dict[str, Any] = json.loads(TABLE)
+    return tables
+
+
+@functools.lru_cache(maxsize=1)
+def _rocm() -> dict[str, Any]:
+    from .rocm_table import TABLE
+
+    tables: dict[str, Any] = json.loads(TABLE)
+    return tables
+
+
+@functools.lru_cache(maxsize=64)
+def chip(device_id: str, revision: str | None = None) -> AmdChip | None:
+    """The GPU behind a PCI device id (and revision), its family where only the range of ids is known, else None."""
+    wanted = _device_id(device_id)
+    if wanted is None:
+        return None
+    return _discrete(wanted, _revision_id(revision)) or _apu(wanted) or _family(wanted)
+
+
+def _discrete(wanted: str, revision: str | None) -> AmdChip | None:
+    rows = [row for row in _tables()["discrete"] if row["id"] == wanted]
+    if not rows:
+        return None
+    exact = [row for row in rows if revision is not None and revision in row.get("rev", ())]
+    candidates = exact or [row for row in rows if "rev" not in row] or rows
+    name = _common(candidates, "name")
+    gfx = str(candidates[0]["gfx"])
+    return AmdChip(
+        f"AMD {name}" if name else None,
+        candidates[0]["codename"],
+        gfx,
+        architecture_of_gfx(gfx) or "",
+        _size(_common(candidates, "vram_gib")),
+        False,
+        all(row.get("virtual", False) for row in candidates),
+        "listed",
+    )
+
+
+def _apu(wanted: str) -> AmdChip | None:
+    for row in _tables()["apus"]:
+        if row["id"] == wanted:
+            name = f"AMD {row['names'][0]}" if len(row["names"]) == 1 else None
+            return AmdChip(name, row["codename"], row["gfx"], row["architecture"], None, True, False, "listed")
+    return None
+
+
+def _family(wanted: str) -> AmdChip | None:
+    for row in _tables()["families"]:
+        if any(first <= wanted <= last for first, last in row["pci"]):
+            return AmdChip(None, row["codename"], row["gfx"], row["architecture"], None, False, False, "block")
+    return None
+
+
+def _common(rows: list[dict[str, Any]], column: str) -> Any:
+    """The value that all rows share, else None."""
+    values = [row.get(column) for row in rows]
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _size(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def gfx_from_number(number: int) -> str:
+    """The target name of KFD's gfx_target_version: 90402 -> 'gfx942', 90010 -> 'gfx90a', 110501 -> 'gfx1151'."""
+    major, rest = divmod(number, 10000)
+    minor, stepping = divmod(rest, 100)
+    return f"gfx{major}{minor:x}{stepping:x}"
+
+
+def architecture_of_gfx(gfx_target: str) -> str | None:
+    """The architecture of a gfx target: 'gfx942' -> 'cdna3'; None where our tables do not have it."""
+    for row in (*_tables()["families"], *_tables()["apus"]):
+        if row["gfx"] == gfx_target:
+            architecture: str = row["architecture"]
+            return architecture
+    return None
+
+
+def rocm_support(device_id: str | None, revision: str | None, gfx_target: str | None) -> dict[str, Any]:
+    """{status, first_release, last_release, override} in the form of the facts.
+
+    AMD supports products, not gfx targets. 'supported' and 'ended' come from AMD's own lists; 'unofficial' is a product that
+    no list names but whose target the libraries are built for, or for which the override (HSA_OVERRIDE_GFX_VERSION) makes it
+    pass for one that they are built for; 'unsupported' is the rest of what our tables know.
+    """
+    wanted = _device_id(device_id)
+    known = chip(wanted, revision) if wanted else None
+    row = _product(wanted, _revision_id(revision)) if wanted else None
+    if row is not None:
+        return _from_list(row)
+    gfx = gfx_target or (known.gfx_target if known else None)
+    if gfx is None or (known is None and architecture_of_gfx(gfx) is None):
+        return _support("unknown")
+    if known is not None and known.certainty == "block":
+        return _support("unknown")
+    return _by_target(gfx)
+
+
+def _product(wanted: str, revision: str | None) -> dict[str, Any] | None:
+    rows = _rocm()["gpu_support"]
+    keys = (f"{wanted}:{revision}", wanted)
+    return next((row for key in keys for row in rows if key in row["pci"]), None)
+
+
+def _from_list(row: dict[str, Any]) -> dict[str, Any]:
+    if row.get("supported") is False:
+        return _support("unsupported")
+    return _support("ended" if "to" in row else "supported", row.get("from"), row.get("to"))
+
+
+def _by_target(gfx: str) -> dict[str, Any]:
+    built = {row["gfx"] for row in _rocm()["gpu_support"] if "to" not in row and row.get("supported") is not False}
+    if gfx in built:
+        return _support("unofficial")
+    for row in _rocm()["hsa_override"]:
+        # Rows of low confidence are kept in data/ as notes; a host must not be told to rely on them.
+        if row["gfx"] == gfx and row["confidence"] != "low" and row.get("value"):
+            return _support("unofficial", override=row["value"])
+    return _support("unsupported")
+
+
+def _support(status: str, first: str | None = None, last: str | None = None, override: str | None = None) -> dict[str, Any]:
+    return {"status": status, "first_release": first, "last_release": last, "override": override}
