@@ -124,10 +124,9 @@ def inside(rounds: int) -> list[Measurement]:
     with tempfile.TemporaryDirectory() as scratch:
         evidence = Path(scratch, "evidence.json")
         subprocess.run([sys.executable, "-m", "fakegpu", "evidence", "h100x8-healthy", str(evidence)], env=environment(), check=True)
-        library = fake_library(Path(scratch))
+        library = fake_library(Path(scratch), "h100x8-healthy")
         call = [sys.executable, "-c", BODY, str(evidence), "live" if library else "recorded"]
-        with_library = {**environment(), "LD_LIBRARY_PATH": str(library)} if library else environment()
-        runs = [json.loads(subprocess.run(call, env=with_library, capture_output=True, text=True, check=True).stdout)
+        runs = [json.loads(subprocess.run(call, env={**environment(), **library}, capture_output=True, text=True, check=True).stdout)
                 for _round in range(rounds + 1)][1:]
     how = "pynvml over the fake library" if library else "recorded NVML answer"
     assert runs[0]["devices"] == 8, f"the simulated machine has 8 GPUs, seen were {runs[0]['devices']}"
@@ -138,15 +137,17 @@ def inside(rounds: int) -> list[Measurement]:
     ]
 
 
-def fake_library(scratch: Path) -> Path | None:
-    """The folder of the fake libnvidia-ml.so.1, driven by the eight-GPU machine, where it can be built; else None."""
-    try:
-        from fakegpu import library
+def fake_library(scratch: Path, machine: str) -> dict[str, str]:
+    """Environment in which pynvml finds the fake libnvidia-ml.so.1 with the GPUs of a simulated machine; empty if it cannot be built."""
+    from fakegpu import library
 
-        return Path(library.build_for_bench("h100x8-healthy", scratch))
-    except (ImportError, AttributeError, OSError, subprocess.SubprocessError) as error:
+    try:
+        library.build(CHECKOUT / "build" / "fakegpu" / "libnvidia-ml.so.1")
+    except library.BuildError as error:
         print(f"bench: without the fake NVML library: {error}", file=sys.stderr)
-        return None
+        return {}
+    subprocess.run([sys.executable, "-m", "fakegpu", "tree", machine, str(scratch / "tree")], env=environment(), check=True)
+    return {"LD_LIBRARY_PATH": str(CHECKOUT / "build" / "fakegpu"), "FAKEGPU_NVML_CONF": str(scratch / "tree" / "nvml.conf")}
 
 
 def program(rounds: int) -> list[Measurement]:
