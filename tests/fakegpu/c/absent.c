@@ -128,3 +128,20 @@ ABSENT(nvmlVgpuTypeGetFbReservation) ABSENT(nvmlVgpuTypeGetFrameRateLimit) ABSEN
 ABSENT(nvmlVgpuTypeGetGpuInstanceProfileId) ABSENT(nvmlVgpuTypeGetGspHeapSize) ABSENT(nvmlVgpuTypeGetLicense)
 ABSENT(nvmlVgpuTypeGetMaxInstances) ABSENT(nvmlVgpuTypeGetMaxInstancesPerGpuInstance) ABSENT(nvmlVgpuTypeGetMaxInstancesPerVm)
 ABSENT(nvmlVgpuTypeGetName) ABSENT(nvmlVgpuTypeGetNumDisplayHeads) ABSENT(nvmlVgpuTypeGetResolution)
+
+/* NVIDIA's own tools ask for tables of private functions, which nobody outside can know: all of ours refuse. With that the real
+ * nvidia-smi answers -L, --version and --query-gpu; its -q needs private functions and says "Internal NVML error". */
+enum { PRIVATE_FUNCTIONS = 256 };
+
+static int refuse(void) { return NOT_SUPPORTED; }
+
+EXPORT int nvmlInternalGetExportTable(const void **table, const void *which)
+{
+    static struct { size_t size; int (*functions[PRIVATE_FUNCTIONS])(void); } answer;
+    (void)which;
+    if (!table) return INVALID_ARGUMENT;
+    answer.size = sizeof answer;
+    for (size_t i = 0; i < PRIVATE_FUNCTIONS; i++) answer.functions[i] = refuse;
+    *table = &answer;
+    return OK;
+}
