@@ -6,15 +6,13 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._ids import device_id as _device_id
 from ._ids import revision_id as _revision_id
 
 
-@dataclass(frozen=True)
-class AmdChip:
+class AmdChip(NamedTuple):
     """name is the product (with its vendor) where id and revision tell it; vram_gib where the product has one size.
 
     virtual: a virtual function. certainty 'listed': the id is in our table, 'block': only the range of ids it lies in.

@@ -7,8 +7,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._ids import device_id as _device_id
 from ._ids import revision_id as _revision_id
@@ -16,8 +15,7 @@ from ._ids import revision_id as _revision_id
 _BRANDS = {"nvidia", "amd", "geforce", "radeon", "instinct", "generation", "edition"}
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """vram_gib is the marketing capacity, bandwidth_gbs the theoretical peak in GB/s; None where unknown or where the cards
     that share an id differ. nvlink is the NVLink generation (0: none); mig_max the largest number of MIG instances."""
 

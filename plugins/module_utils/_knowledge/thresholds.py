@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(NamedTuple):
     """value in unit; origin says who uses it."""
 
     value: Any

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .versions import at_least, order
 
 CPU = "cpu"
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """A wheel variant. architectures: compute capabilities ('8.6') or gfx targets of its newest build that is asked for.
 
     min_driver is the floor of minor version compatibility, full_driver the driver of the toolkit; torch is the first and the
@@ -31,8 +29,7 @@ class Variant:
     torch: tuple[str, str] | None
 
 
-@dataclass(frozen=True)
-class Wheel:
+class Wheel(NamedTuple):
     """The variant to install, the newest release that has it, the index to name, and why."""
 
     variant: str
@@ -68,8 +65,8 @@ def variant(name: str, torch: str | None = None) -> Variant | None:
             build = builds[-1]
             span = (builds[0]["torch"][0], build["torch"][1])
             return Variant(name, "cuda", row["min_driver"], row["full_driver"], tuple(build["list"]), build.get("ptx"), span)
-    sure_first = sorted(_tables()["rocm"], key=lambda row: (row.get("confidence") == "low", order(row["torch"][1])))
-    for row in sure_first:
+    rows = sorted(_tables()["rocm"], key=lambda row: (row.get("confidence") != "low", order(row["torch"][1])))
+    for row in reversed(rows):
         if name.startswith("rocm") and name[4:] in row["rocm"] and _holds(row, torch):
             return Variant(name, "rocm", None, None, tuple(row["gfx"]), None, (row["torch"][0], row["torch"][1]))
     return None

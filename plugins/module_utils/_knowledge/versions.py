@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass, field
 
 _VERSION = re.compile(r"\d{1,5}(?:\.\d{1,5}){0,4}\Z")
 
 
-@dataclass(frozen=True, order=True)
+@functools.total_ordering
 class DriverVersion:
-    """A version such as 550.163.01: ordered by its numbers, printed as it was written."""
+    """A version such as 550.163.01: ordered by its numbers, printed as it was written. Not to be changed."""
 
-    parts: tuple[int, ...]
-    text: str = field(compare=False)
+    __slots__ = ("parts", "text")
+
+    def __init__(self, parts: tuple[int, ...], text: str) -> None:
+        self.parts = parts
+        self.text = text
 
     @classmethod
     def parse(cls, text: str) -> DriverVersion:
@@ -32,6 +35,18 @@ class DriverVersion:
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"DriverVersion({self.text!r})"
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DriverVersion) and self.parts == other.parts
+
+    def __lt__(self, other: DriverVersion) -> bool:
+        return self.parts < other.parts
 
 
 def at_least(version: str | None, floor: str | None) -> bool | None:

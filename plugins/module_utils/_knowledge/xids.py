@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class XidRow:
+class XidRow(NamedTuple):
     """class_ is the part that fails (hardware, memory, nvlink, firmware, driver, application …); severity as in findings."""
 
     code: int
