@@ -8,7 +8,7 @@ from . import docker, sanity
 from .places import CHECKOUT
 from .runner import Stage
 
-_PYTEST = "{python} -m pytest -q -p no:cacheprovider"
+_PYTEST = "{python} -m pytest -q"
 _NODE = "tests/unit/plugins/module_utils tests/unit/fakegpu tests/unit/tools/check_gpu"
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
@@ -38,7 +38,7 @@ def _lint() -> list[Stage]:
         Stage("yamllint", "lint", ("{python} -m yamllint --strict .",), copy=True),
         Stage("ansible-lint", "lint", ("{python} -m ansiblelint --offline",), venv="molecule", copy=True,
               environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),
-        Stage("antsibull-docs", "lint", ("{python} -m antsibull_docs lint-collection-docs --plugin-docs .",), copy=True,
+        Stage("antsibull-docs", "lint", ("{venv}/bin/antsibull-docs lint-collection-docs --plugin-docs .",), copy=True,
               environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),
         Stage("changelog", "lint", ("{python} -m antsibull_changelog lint",), copy=True),
         Stage("generated", "lint", ("{python} tools/render_tables --check",), venv="controller-newest"),

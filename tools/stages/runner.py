@@ -190,6 +190,7 @@ def run(stages: list[Stage], workers: int) -> int:
     failed = [result.stage for result in results if result.failed]
     if failed:
         print(f"failed: {', '.join(sorted(failed))} (whole output: build/logs/NAME.log)")
-    passed, bad, skipped = (sum(counts) for counts in zip(*((r.passed, r.failed, r.skipped) for r in results), strict=True))
+    bad = sum(result.failed for result in results)
+    passed, skipped = sum(result.passed for result in results), sum(result.skipped for result in results)
     print(f"{passed} passed, {bad} failed, {skipped} skipped", flush=True)
     return bad
