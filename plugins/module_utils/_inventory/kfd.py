@@ -21,6 +21,7 @@ _TEXT_LIMIT = 1 << 16  # characters; a node has some forty rows
 _AMD = 0x1002
 _XGMI = 11  # type of an io_link: CRAT_IOLINK_TYPE_XGMI of the kernel's kfd_crat.h
 _VIDEO_MEMORY = (1, 2)  # heap_type FB_PUBLIC, and FB_PRIVATE where the host sees only a part of it (small BAR); kfd_topology.h
+_TARGET_LIMIT = 1000000  # gfx_target_version is major * 10000 + minor * 100 + stepping, of two digits each
 _MIB = 1 << 20
 
 
@@ -92,13 +93,13 @@ def describe(address: str, nodes: list[Node]) -> dict[str, Any]:
     sizes = [node.memory for node in nodes if node.memory]
     # A node with both kinds of cores is a processor with graphics; newer ones have two nodes, and the tables know them.
     apu = bool(first.get("cpu_cores_count"))
-    number, unique = first.get("gfx_target_version"), first.get("unique_id")
+    number, chip = first.get("gfx_target_version", 0), first.get("device_id")
     clocks = {"max_sm": first.get("max_engine_clk_fcompute") or None, "max_memory": nodes[0].memory_clock}
     device: dict[str, Any] = {
         "vendor": "amd",
-        "pci": {"address": address, "vendor_id": f"{_AMD:04x}", "device_id": f"{first.get('device_id', 0) & 0xffff:04x}"},
-        "gfx_target": gfx_from_number(number) if number else None,
-        "uuid": uuid_of(unique),
+        "pci": {"address": address, "vendor_id": f"{_AMD:04x}", "device_id": f"{chip & 0xffff:04x}" if chip else None},
+        "gfx_target": gfx_from_number(number) if 0 < number < _TARGET_LIMIT else None,
+        "uuid": uuid_of(first.get("unique_id")),
         "memory": {"total_mib": sum(sizes) // _MIB or None, "kind": "unified" if apu else None},
         "clocks_mhz": {name: clock for name, clock in clocks.items() if clock},
         "apu": True if apu else None,

@@ -89,8 +89,8 @@ def _target(agent: Agent) -> str | None:
     """The chip's own target: with HSA_OVERRIDE_GFX_VERSION in the environment rocminfo names another one."""
     from .._knowledge.amd import chip
 
-    row = chip(agent.chip) if agent.chip else None
-    return (row or {}).get("gfx") or agent.target
+    known = chip(agent.chip) if agent.chip else None
+    return known.gfx_target if known and known.certainty == "listed" else agent.target
 
 
 def group(agents: list[Agent], known: Inventory) -> dict[str | None, list[Agent]]:
