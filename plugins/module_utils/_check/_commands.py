@@ -1,0 +1,245 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the commands that remedies are made of, as this machine's distribution wants them."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ._node import Node, at, older
+
+_UBUNTU, _DEBIAN, _EL, _FEDORA, _SUSE = "ubuntu", "debian", "el", "fedora", "suse"
+_EL_NAMES = ("rhel", "centos", "almalinux", "rocky", "ol", "oraclelinux", "amzn")
+_SUSE_NAMES = ("suse", "sles", "opensuse", "opensuse-leap", "opensuse-tumbleweed", "sle-micro")
+_FIRST_MODULELESS_EL = "10"  # from Enterprise Linux 10 on dnf has no module streams
+
+_INSTALL = {_SUSE: "sudo zypper install", _EL: "sudo dnf install", _FEDORA: "sudo dnf install"}
+
+# (distribution, flavour) -> (any branch, a given branch)
+_DRIVER: dict[tuple[str, str], tuple[str, str]] = {
+    (_UBUNTU, "open"): ("sudo ubuntu-drivers install", "sudo apt-get install nvidia-driver-{branch}-open"),
+    (_UBUNTU, "proprietary"): ("sudo ubuntu-drivers install", "sudo apt-get install nvidia-driver-{branch}"),
+    (_DEBIAN, "open"): (
+        "sudo apt-get install {headers} nvidia-open",
+        "sudo apt-get install nvidia-driver-pinning-{branch} && sudo apt-get install {headers} nvidia-open",
+    ),
+    (_DEBIAN, "proprietary"): (
+        "sudo apt-get install {headers} nvidia-driver nvidia-smi",
+        "sudo apt-get install nvidia-driver-pinning-{branch} && sudo apt-get install {headers} cuda-drivers",
+    ),
+    (_EL, "open"): ("sudo dnf module install nvidia-driver:open-dkms", "sudo dnf module install nvidia-driver:{branch}-open"),
+    (_EL, "proprietary"): (
+        "sudo dnf module install nvidia-driver:latest-dkms",
+        "sudo dnf module install nvidia-driver:{branch}-dkms",
+    ),
+    (_FEDORA, "open"): (
+        "sudo dnf install nvidia-open",
+        "sudo dnf versionlock add '*nvidia*{branch}*' && sudo dnf install nvidia-open",
+    ),
+    (_FEDORA, "proprietary"): (
+        "sudo dnf install cuda-drivers",
+        "sudo dnf versionlock add '*nvidia*{branch}*' && sudo dnf install cuda-drivers",
+    ),
+    (_SUSE, "open"): ("sudo zypper install nvidia-open", "sudo zypper install 'nvidia-open={branch}*'"),
+    (_SUSE, "proprietary"): ("sudo zypper install cuda-drivers", "sudo zypper install 'cuda-drivers={branch}*'"),
+}
+_ELSEWHERE = {  # drivers that this machine's package manager must not touch
+    "wsl": "wsl.exe --update",
+    "operator": "kubectl -n gpu-operator edit clusterpolicy",
+    "vgpu": "sudo sh ./NVIDIA-Linux-x86_64-*-grid.run",
+    "jetpack": "sudo apt-get install nvidia-jetpack",
+}
+
+
+def distribution(node: Node) -> str:
+    """The family whose commands fit: by name, then by what it is like, then by its package manager."""
+    names = [str(node.get("system.distribution") or "").lower(), *map(str, node.get("system.distribution_like") or ())]
+    for one in names:
+        if one in ("ubuntu", "debian", "fedora"):
+            return one
+        if one in _SUSE_NAMES:
+            return _SUSE
+        if one in _EL_NAMES:
+            release = str(node.get("system.distribution_version") or "")
+            return _FEDORA if release and not older(release, _FIRST_MODULELESS_EL) and one != "amzn" else _EL
+    return _EL if node.get("packages.manager") == "rpm" else _DEBIAN
+
+
+def wished_driver(node: Node) -> tuple[str, int | None]:
+    """The flavour of module and the last branch that all cards of this machine allow; None: any branch."""
+    supports = [device.get("driver_support") or {} for device in node.nvidia]
+    last = [support["last_branch"] for support in supports if support.get("last_branch")]
+    closed = any(support.get("open_module") == "unsupported" for support in supports)
+    return ("proprietary" if closed else "open"), (min(last) if last else None)
+
+
+def _driver(node: Node, flavour: str | None = None, branch: int | None = None) -> str:
+    elsewhere = _ELSEWHERE.get(str("wsl" if node.wsl else node.get("nvidia.driver.managed_by")))
+    if elsewhere:
+        return elsewhere
+    wished, last = wished_driver(node)
+    any_branch, one_branch = _DRIVER[distribution(node), flavour or wished]
+    branch = branch or last
+    return (one_branch if branch else any_branch).format(branch=branch, headers=_headers(node, node.kernel))
+
+
+def _upgrade(node: Node) -> str:
+    """The newest driver for these cards; packages that are there already are upgraded, not installed anew."""
+    return _driver(node)
+
+
+def _downgrade(node: Node) -> str:
+    command = _driver(node)
+    if distribution(node) in (_EL, _FEDORA):
+        return "sudo dnf module reset nvidia-driver && " + command if distribution(node) == _EL else command + " --allowerasing"
+    return command.replace("apt-get install", "apt-get install --allow-downgrades")
+
+
+def _pin(node: Node) -> str:
+    branch = wished_driver(node)[1] or node.driver_branch
+    return {
+        _EL: f"sudo dnf module enable nvidia-driver:{branch}-dkms",
+        _FEDORA: f"sudo dnf versionlock add '*nvidia*{branch}*'",
+        _SUSE: "sudo zypper addlock '*nvidia*'",
+    }.get(distribution(node), _hold(node))
+
+
+def _hold(node: Node) -> str:
+    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:12])
+    return {
+        _EL: "sudo dnf versionlock add '*nvidia*'",
+        _FEDORA: "sudo dnf versionlock add '*nvidia*'",
+        _SUSE: "sudo zypper addlock '*nvidia*'",
+    }.get(distribution(node), f"sudo apt-mark hold {names}" if names else "sudo apt-mark hold '*nvidia*'")
+
+
+def _headers(node: Node, kernel: str) -> str:
+    return {_SUSE: "kernel-default-devel", _EL: f"kernel-devel-{kernel}", _FEDORA: f"kernel-devel-{kernel}"}.get(
+        distribution(node), f"linux-headers-{kernel}"
+    )
+
+
+def _initramfs(node: Node) -> str:
+    apt = distribution(node) in (_UBUNTU, _DEBIAN)
+    return "sudo update-initramfs -u -k all" if apt else "sudo dracut --force --regenerate-all"
+
+
+def _reinstall(node: Node) -> str:
+    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:12])
+    if not names:
+        return _driver(node)
+    verb = {_SUSE: "sudo zypper install --force", _EL: "sudo dnf reinstall", _FEDORA: "sudo dnf reinstall"}
+    return f"{verb.get(distribution(node), 'sudo apt-get install --reinstall')} {names}"
+
+
+def _fabric(node: Node) -> str:
+    branch, version = node.driver_branch, node.driver_version
+    found = distribution(node)
+    if found == _UBUNTU:
+        return f"sudo apt-get install nvidia-fabricmanager-{branch}"
+    if found == _DEBIAN:
+        return f"sudo apt-get install 'nvidia-fabricmanager={version}*'"
+    return (
+        f"{_INSTALL[found]} 'nvidia-fabricmanager-{version}*'"
+        if found != _SUSE
+        else f"{_INSTALL[found]} 'nvidia-fabricmanager={version}'"
+    )
+
+
+def _repair(node: Node) -> str:
+    return {_SUSE: "sudo zypper verify", _EL: "sudo dnf distro-sync", _FEDORA: "sudo dnf distro-sync"}.get(
+        distribution(node), "sudo dpkg --configure -a && sudo apt-get --fix-broken install"
+    )
+
+
+def _policy(node: Node) -> str:
+    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:6]) or "'*nvidia*'"
+    return {
+        _SUSE: f"zypper search --details {names}",
+        _EL: f"dnf list --showduplicates {names}",
+        _FEDORA: f"dnf list --showduplicates {names}",
+    }.get(distribution(node), f"apt-cache policy {names}")
+
+
+def _sign(node: Node) -> str:
+    if distribution(node) == _UBUNTU:
+        return (
+            "sudo update-secureboot-policy --new-key && sudo kmodsign sha512 /var/lib/shim-signed/mok/MOK.priv "
+            '/var/lib/shim-signed/mok/MOK.der "$(modinfo -n nvidia)" && sudo update-secureboot-policy --enroll-key'
+        )
+    return "sudo dkms generate_mok && sudo dkms autoinstall --force && " + _enrol(node)
+
+
+def _enrol(node: Node) -> str:
+    if distribution(node) == _UBUNTU:
+        return "sudo update-secureboot-policy --enroll-key"
+    return "sudo mokutil --import /var/lib/dkms/mok.pub"
+
+
+def _rocm(node: Node) -> str:
+    found = distribution(node)
+    if found == _DEBIAN and not node.get("amd.rocm.origin"):
+        return "sudo apt-get install rocminfo rocm-smi hipcc"
+    return f"{_INSTALL.get(found, 'sudo apt-get install')} rocm"
+
+
+def _rocm_pin(node: Node) -> str:
+    if distribution(node) in (_UBUNTU, _DEBIAN):
+        pin = "Package: *\\nPin: release o=repo.radeon.com\\nPin-Priority: 600\\n"
+        return f"printf '{pin}' | sudo tee /etc/apt/preferences.d/rocm-pin-600"
+    return "sudo zypper addlock 'rocm*'" if distribution(node) == _SUSE else "sudo dnf versionlock add 'rocm*' 'hip*'"
+
+
+def _amd_firmware(node: Node) -> str:
+    package = {
+        _DEBIAN: "firmware-amd-graphics",
+        _UBUNTU: "linux-firmware",
+        _EL: "linux-firmware",
+        _FEDORA: "amd-gpu-firmware",
+        _SUSE: "kernel-firmware-amdgpu",
+    }[distribution(node)]
+    return f"{_INSTALL.get(distribution(node), 'sudo apt-get install')} {package}"
+
+
+_WORDS: dict[str, Callable[[Node], str]] = {
+    "install": lambda node: _INSTALL.get(distribution(node), "sudo apt-get install"),
+    "initramfs": _initramfs,
+    "reinstall": _reinstall,
+    "hold": _hold,
+    "repair": _repair,
+    "policy": _policy,
+    "sign": _sign,
+    "enrol": _enrol,
+    "fabric_install": _fabric,
+    "rocm_install": _rocm,
+    "rocm_pin": _rocm_pin,
+    "amd_firmware": _amd_firmware,
+    "driver_install": _driver,
+    "driver_upgrade": _upgrade,
+    "driver_downgrade": _downgrade,
+    "driver_pin": _pin,
+    "driver_open": lambda node: _driver(node, flavour="open"),
+    "driver_proprietary": lambda node: _driver(node, flavour="proprietary"),
+}
+
+
+class Words(dict[str, Any]):
+    """The words of one finding; commands that the finding did not give are made for this machine when a text asks for them."""
+
+    def __init__(self, node: Node, words: dict[str, Any]) -> None:
+        super().__init__(words)
+        self._node = node
+
+    def __missing__(self, key: str) -> str:
+        if key == "headers":
+            return _headers(self._node, str(self.get("kernel") or self._node.kernel))
+        if key == "kernel":
+            return self._node.kernel
+        return _WORDS[key](self._node)
+
+
+def python_of(installation: dict[str, Any]) -> str:
+    """The interpreter that a package belongs to: /opt/v/lib/python3.12/site-packages is /opt/v/bin/python3's."""
+    path = str(at(installation, "path") or "")
+    prefix, found, _rest = path.partition("/lib/python")
+    return f"{prefix}/bin/python3" if found and prefix else "python3"
