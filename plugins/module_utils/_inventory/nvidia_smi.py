@@ -132,7 +132,7 @@ def split_output(text: str) -> tuple[str, str]:
         return text.strip(), ""
     end = text.rfind("</nvidia_smi_log>")
     end = end + len("</nvidia_smi_log>") if end > begin else len(text)
-    return f"{text[:begin]}\n{text[end:]}".strip(), text[begin:end]
+    return "\n".join(filter(None, (text[:begin].strip(), text[end:].strip()))), text[begin:end]
 
 
 def library_version(errors: str) -> str | None:
