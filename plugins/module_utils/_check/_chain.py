@@ -24,7 +24,7 @@ def chain(node: Node, findings: list[Finding]) -> list[dict[str, str]]:
     for link in LINKS:
         state, reason = _from_findings(link, findings) or _seen(node, link)
         if state == "unknown" and first_broken and link not in ("container", "pytorch"):
-            reason = f"not reached: {first_broken} is broken"
+            reason = "not reached"
         if state == "broken" and not first_broken:
             first_broken = link
         links.append({"link": link, "state": state, "reason": reason})
