@@ -131,7 +131,10 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
     ),
     "xids_table": (
         "What the Xid numbers of the NVIDIA driver mean.",
-        (("xids", "xids.yml", "xids", ("class", "severity", "meaning", "next_step")),),
+        (
+            ("xids", "xids.yml", "xids", ("class", "severity", "meaning", "step")),
+            ("steps", "xids.yml", "steps", ()),
+        ),
     ),
     "model_memory_table": (
         "Memory that a language model needs, by number format.",
@@ -151,7 +154,9 @@ def load(path: Path) -> dict[str, Any]:
     return value
 
 
-def _kept(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
+def _kept(row: Any, columns: tuple[str, ...]) -> Any:
+    if not isinstance(row, dict):
+        return row
     return {column: row[column] for column in columns if row.get(column) is not None}
 
 

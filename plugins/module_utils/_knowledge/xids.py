@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 
 class XidRow(NamedTuple):
-    """class_ is the part that fails (hardware, memory, nvlink, firmware, driver, application …); severity as in findings."""
+    """class_ is the part that fails (hardware, memory, nvlink, firmware, driver, application, security); severity as in findings.
+
+    next_step may hold {address}, the PCI address of the GPU, to be filled in.
+    """
 
     code: int
     class_: str
@@ -20,14 +23,16 @@ class XidRow(NamedTuple):
 
 
 @functools.lru_cache(maxsize=1)
-def _rows() -> dict[str, dict[str, Any]]:
+def _tables() -> dict[str, Any]:
     from .xids_table import TABLE
 
-    rows: dict[str, dict[str, Any]] = json.loads(TABLE)["xids"]
-    return rows
+    tables: dict[str, Any] = json.loads(TABLE)
+    return tables
 
 
 def xid(code: int) -> XidRow | None:
     """The row of an Xid number, None where our table has none."""
-    row = _rows().get(str(code))
-    return XidRow(code, row["class"], row["severity"], row["meaning"], row["next_step"]) if row else None
+    row = _tables()["xids"].get(str(code))
+    if row is None:
+        return None
+    return XidRow(code, row["class"], row["severity"], row["meaning"], _tables()["steps"][row["step"]])

@@ -7,6 +7,176 @@ from __future__ import annotations
 
 TABLE = """{"checked":"2026-11-23",
 "xids":{
-"79":{"class":"hardware","severity":"critical","meaning":"the GPU has fallen off the bus","next_step":"reboot; if it co\
-mes back, reseat the card, check power and cooling, then replace it"}
+"8":{"class":"application","severity":"warning","meaning":"the GPU stopped processing a channel","step":"app"},
+"11":{"class":"application","severity":"warning","meaning":"commands for the GPU were broken","step":"app"},
+"13":{"class":"application","severity":"warning","meaning":"exception in the graphics or compute engine, most often a w\
+rong access of the program","step":"app"},
+"31":{"class":"application","severity":"warning","meaning":"memory page fault: the program used an address that is not \
+mapped","step":"app"},
+"32":{"class":"hardware","severity":"warning","meaning":"the stream of commands arrived broken, most often trouble on P\
+CI Express","step":"driver"},
+"37":{"class":"driver","severity":"info","meaning":"the driver firmware met a command that it does not know","step":"dr\
+iver"},
+"38":{"class":"driver","severity":"warning","meaning":"a watchdog of the driver firmware ran out","step":"driver"},
+"39":{"class":"driver","severity":"warning","meaning":"exception in a copy engine","step":"driver"},
+"40":{"class":"driver","severity":"warning","meaning":"exception in a copy engine","step":"driver"},
+"41":{"class":"driver","severity":"warning","meaning":"exception in a copy engine","step":"driver"},
+"43":{"class":"application","severity":"info","meaning":"the program met a fault of its own and was ended; the GPU is h\
+ealthy","step":"app"},
+"44":{"class":"driver","severity":"warning","meaning":"fault of the engine while it switched between programs","step":"\
+driver"},
+"45":{"class":"application","severity":"info","meaning":"the work of a program was cleaned up after it ended or was sto\
+pped","step":"follow"},
+"46":{"class":"hardware","severity":"critical","meaning":"the GPU stopped processing","step":"reset"},
+"48":{"class":"memory","severity":"critical","meaning":"memory error that ECC cannot correct","step":"ecc"},
+"54":{"class":"hardware","severity":"critical","meaning":"auxiliary power is not connected to the card","step":"power"},
+"56":{"class":"driver","severity":"warning","meaning":"error of the display engine","step":"driver"},
+"57":{"class":"hardware","severity":"critical","meaning":"the link to the graphics memory could not be trained","step":\
+"reboot"},
+"58":{"class":"memory","severity":"critical","meaning":"memory interface error","step":"reset"},
+"60":{"class":"driver","severity":"warning","meaning":"exception of the video processor","step":"driver"},
+"61":{"class":"firmware","severity":"critical","meaning":"the micro-controller of the GPU hit a breakpoint","step":"res\
+et"},
+"62":{"class":"firmware","severity":"critical","meaning":"the micro-controller of the GPU halted","step":"reset"},
+"63":{"class":"memory","severity":"warning","meaning":"a memory row was remapped or a page retired; it takes effect wit\
+h a reset","step":"row"},
+"64":{"class":"memory","severity":"critical","meaning":"a memory row could not be remapped or a page not retired","step\
+":"retire"},
+"66":{"class":"driver","severity":"warning","meaning":"illegal access by the driver","step":"driver"},
+"67":{"class":"driver","severity":"warning","meaning":"illegal access by the driver","step":"driver"},
+"68":{"class":"driver","severity":"warning","meaning":"exception of the video decoder","step":"driver"},
+"69":{"class":"application","severity":"warning","meaning":"a class of commands that the engine does not have","step":"\
+app"},
+"70":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"71":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"72":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"74":{"class":"nvlink","severity":"critical","meaning":"error on an NVLink","step":"link"},
+"75":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"76":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"77":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"78":{"class":"driver","severity":"warning","meaning":"a vGPU could not start","step":"vgpu"},
+"79":{"class":"hardware","severity":"critical","meaning":"the GPU has fallen off the bus","step":"reboot"},
+"80":{"class":"hardware","severity":"warning","meaning":"data arrived broken at the GPU","step":"driver"},
+"82":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"83":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"84":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"85":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"86":{"class":"driver","severity":"warning","meaning":"error of the optical flow engine","step":"driver"},
+"88":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"89":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"92":{"class":"memory","severity":"warning","meaning":"many memory errors that ECC corrected","step":"field"},
+"93":{"class":"firmware","severity":"info","meaning":"the wear limit that was set for the InfoROM is reached","step":"w\
+atch"},
+"94":{"class":"memory","severity":"warning","meaning":"a memory error that was kept to one program","step":"row"},
+"95":{"class":"memory","severity":"critical","meaning":"a memory error that could not be kept to one program","step":"r\
+eset"},
+"96":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"97":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"98":{"class":"driver","severity":"warning","meaning":"error of a video decoder","step":"driver"},
+"99":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"100":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"101":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"102":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"103":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"104":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"105":{"class":"driver","severity":"warning","meaning":"error of a JPEG decoder","step":"driver"},
+"106":{"class":"firmware","severity":"info","meaning":"test message of the management controller","step":"watch"},
+"107":{"class":"firmware","severity":"info","meaning":"test message of the management controller","step":"watch"},
+"108":{"class":"nvlink","severity":"info","meaning":"translation fault of a peer over NVLink, most often of the program\
+","step":"app"},
+"109":{"class":"driver","severity":"critical","meaning":"switching between programs took too long","step":"reset"},
+"110":{"class":"security","severity":"critical","meaning":"security fault, rare without broken hardware","step":"reboot\
+"},
+"119":{"class":"firmware","severity":"critical","meaning":"the GSP firmware did not answer in time","step":"gsp"},
+"120":{"class":"firmware","severity":"critical","meaning":"error in the GSP firmware","step":"gsp"},
+"121":{"class":"nvlink","severity":"info","meaning":"errors on the link to the Grace CPU that were corrected","step":"r\
+ow121"},
+"126":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"127":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"128":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"129":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"130":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"131":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"132":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"133":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"134":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"135":{"class":"driver","severity":"warning","meaning":"error in a copy engine","step":"driver"},
+"136":{"class":"nvlink","severity":"critical","meaning":"training of an NVLink failed","step":"link"},
+"137":{"class":"nvlink","severity":"info","meaning":"illegal access of a peer over NVLink, most often of the program","\
+step":"app"},
+"139":{"class":"driver","severity":"warning","meaning":"error of the optical flow engine","step":"driver"},
+"140":{"class":"memory","severity":"critical","meaning":"memory error that could be neither corrected nor remapped","st\
+ep":"ecc"},
+"141":{"class":"driver","severity":"info","meaning":"error on a fast path of CUDA","step":"watch"},
+"142":{"class":"driver","severity":"warning","meaning":"error of a video encoder","step":"driver"},
+"143":{"class":"hardware","severity":"critical","meaning":"the GPU could not be initialised","step":"reset"},
+"144":{"class":"nvlink","severity":"warning","meaning":"error in the memory gateway of NVLink 5; the message says wheth\
+er it is fatal","step":"link"},
+"145":{"class":"nvlink","severity":"warning","meaning":"error in the read and write logic of NVLink 5; the message says\
+ whether it is fatal","step":"link"},
+"146":{"class":"nvlink","severity":"warning","meaning":"error in the transaction logic of NVLink 5; the message says wh\
+ether it is fatal","step":"link"},
+"147":{"class":"nvlink","severity":"warning","meaning":"error in the crossbar of NVLink 5; the message says whether it \
+is fatal","step":"link"},
+"148":{"class":"nvlink","severity":"warning","meaning":"error in the control logic of NVLink 5; the message says whethe\
+r it is fatal","step":"link"},
+"149":{"class":"nvlink","severity":"warning","meaning":"error in the network layer of NVLink 5; the message says whethe\
+r it is fatal","step":"link"},
+"150":{"class":"nvlink","severity":"warning","meaning":"error in the management of NVLink 5; the message says whether i\
+t is fatal","step":"link"},
+"151":{"class":"security","severity":"warning","meaning":"rotation of a confidential computing key failed","step":"vm"},
+"154":{"class":"driver","severity":"warning","meaning":"the driver changed which recovery the GPU needs","step":"action\
+"},
+"155":{"class":"nvlink","severity":"warning","meaning":"an NVLink went down on request, or by an error set by software"\
+,"step":"link"},
+"156":{"class":"memory","severity":"warning","meaning":"a part of the GPU was retired; it takes effect with a reset","s\
+tep":"row"},
+"157":{"class":"memory","severity":"warning","meaning":"a part of the GPU could not be retired, nothing is left to take\
+ its place","step":"retire"},
+"158":{"class":"hardware","severity":"critical","meaning":"fatal timeout inside the GPU","step":"reset"},
+"159":{"class":"nvlink","severity":"warning","meaning":"error on the link to the CPU","step":"follow"},
+"160":{"class":"memory","severity":"info","meaning":"a memory channel was retired","step":"watch"},
+"161":{"class":"memory","severity":"warning","meaning":"a memory channel could not be retired","step":"retire"},
+"162":{"class":"hardware","severity":"info","meaning":"hardware power smoothing is back","step":"watch"},
+"163":{"class":"hardware","severity":"info","meaning":"hardware power smoothing switched itself off","step":"watch"},
+"164":{"class":"hardware","severity":"info","meaning":"the power smoothing circuit nears the end of its life","step":"w\
+atch"},
+"165":{"class":"hardware","severity":"warning","meaning":"the power smoothing circuit has reached the end of its life",\
+"step":"watch"},
+"166":{"class":"security","severity":"warning","meaning":"NVLink traffic came before encryption was set up","step":"lin\
+k"},
+"167":{"class":"hardware","severity":"critical","meaning":"fatal timeout on PCI Express","step":"reboot"},
+"168":{"class":"memory","severity":"warning","meaning":"the protected memory region has errors; seen where ECC is off",\
+"step":"ecc168"},
+"169":{"class":"firmware","severity":"critical","meaning":"the security processor of the GPU halted","step":"reset"},
+"170":{"class":"security","severity":"warning","meaning":"NVLink interrupt in confidential computing mode","step":"link\
+"},
+"171":{"class":"memory","severity":"critical","meaning":"detail of Xid 48: the error is in DRAM","step":"ecc"},
+"172":{"class":"memory","severity":"critical","meaning":"detail of Xid 48: the error is in SRAM","step":"ecc"},
+"173":{"class":"nvlink","severity":"critical","meaning":"fatal failure of the link to the CPU","step":"reboot"},
+"174":{"class":"application","severity":"info","meaning":"a program was ended with its channel","step":"watch"},
+"175":{"class":"memory","severity":"warning","meaning":"error of the memory subsystem","step":"field"},
+"176":{"class":"hardware","severity":"warning","meaning":"errors on PCI Express that were corrected","step":"watch"}
+},
+"steps":{
+"reset":"reset the GPU when nothing runs on it (sudo nvidia-smi --gpu-reset -i {address}) or reboot; if it returns, hav\
+e the card replaced",
+"reboot":"reboot; if it returns, power the machine off, reseat the card and its power cables, then have it replaced",
+"app":"look at the program that ran: restart it; the GPU itself is fine unless this comes back with other programs",
+"driver":"restart the program; if it comes back, update the driver and the firmware",
+"gsp":"reset the GPU or reboot; if it comes back, update the driver (the GSP firmware comes with it)",
+"row":"reset the GPU at the next quiet moment, so that the spare memory row is taken into use",
+"retire":"reset the GPU; where no spare rows are left, have the card replaced",
+"link":"look at sudo nvidia-smi nvlink --status and --errorcounters; reset all GPUs of the fabric, then look at the bri\
+dge or the switch",
+"watch":"nothing now; watch whether it comes back",
+"power":"power the machine off and check the auxiliary power cables of the card",
+"vgpu":"bring the vGPU manager of the host and the driver of the guest to versions that fit each other",
+"vm":"restart the virtual machine",
+"ecc":"reset the GPU; look at sudo nvidia-smi -q -d ECC,ROW_REMAPPER, and have the card replaced where errors go on",
+"follow":"read the Xid that came just before: it names the cause",
+"action":"do what the message says (GPU reset, node reboot, drain): nvidia-smi -q shows it as GPU Recovery Action",
+"field":"look at sudo nvidia-smi -q -d ECC; reset the GPU, and have the card tested where this goes on",
+"row121":"nothing now; a reset at a quiet moment trains the link again",
+"ecc168":"switch ECC on (sudo nvidia-smi --ecc-config=1) and reboot"
 }}"""
