@@ -117,7 +117,7 @@ def _xid(node: Node, event: Section) -> Finding:
         xid=number,
         address=where,
         name=row.meaning,
-        action=row.next_step,
+        action=row.next_step.replace("{address}", where),
         times=times(event),
     )
 
