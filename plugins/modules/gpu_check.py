@@ -10,9 +10,9 @@ module: gpu_check
 short_description: Say whether a node's GPUs are ready for AI work, and where the chain breaks
 version_added: 1.0.0
 description:
-  - Looks at PCI, kernel driver, module, device files, NVML or KFD, CUDA or HIP, container runtime and PyTorch of a node, and names
-    the first broken link and the next command. Reports what else it found, such as Xid errors, bad memory or narrow PCI Express
-    links.
+  - Looks at PCI, kernel driver, module, device files, NVML or KFD, CUDA or HIP, container runtime and PyTorch of a node, and
+    names the first broken link and the next command. Reports what else it found, such as Xid errors, bad memory or narrow PCI
+    Express links.
   - Changes nothing, starts nothing on a GPU, needs no root, and never fails because of the hardware. Decide with
     RV(verdict.status) or RV(exit_status) what shall fail a play.
   - What could not be read is reported as V(unknown), it is not a pass.
@@ -244,6 +244,7 @@ text:
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
 from ..module_utils._check.report_text import render  # noqa: E402
 from ..module_utils._check.run import check  # noqa: E402
 from ..module_utils._check.seen import known_codes, seen  # noqa: E402
