@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from . import docker, sanity
 from .places import CHECKOUT
 from .runner import Stage
@@ -13,7 +16,6 @@ _NODE = "tests/unit/plugins/module_utils tests/unit/fakegpu tests/unit/tools/che
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
 _OURS = "{collections}/ansible_collections/gpufleet/node"
-_ALONE = {"ANSIBLE_CONFIG": "/dev/null", "ANSIBLE_COLLECTIONS_PATH": "{work}/site"}
 
 
 def _present(names: str) -> str:
@@ -45,6 +47,13 @@ def _lint() -> list[Stage]:
     ]
 
 
+def _alone(venv: Path, work: Path) -> Mapping[str, str]:
+    """Nothing of the checkout: an empty configuration, and only the collections that were installed."""
+    configuration = work / "ansible.cfg"
+    configuration.write_text("")
+    return {"ANSIBLE_CONFIG": str(configuration), "ANSIBLE_COLLECTIONS_PATH": str(work / "site")}
+
+
 def _artefact() -> list[Stage]:
     build = f"{_GALAXY} build {{copy}} --output-path {{work}}/dist"
     return [
@@ -55,7 +64,7 @@ def _artefact() -> list[Stage]:
             f"{_GALAXY} install {_ARTEFACT} --collections-path {{work}}/site --offline",
             "{python} -m ansible adhoc localhost --connection local --module-name gpufleet.node.gpu_facts",
             "{python} -m ansible playbook gpufleet.node.check_gpu --inventory localhost, --connection local",
-        ), venv="controller-newest", copy=True, environment=_ALONE, flaw=docker.no_hosts),
+        ), venv="controller-newest", copy=True, prepare=_alone, flaw=docker.no_hosts),
     ]
 
 

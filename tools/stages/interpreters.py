@@ -69,7 +69,7 @@ def found() -> dict[int, Interpreter]:
 
 def choose(role: str) -> Interpreter | str:
     """The interpreter for a role (`node-oldest` … `controller-newest`), or why no separate one stands for it here."""
-    kind, _, end = role.partition("-")
+    kind, end = role.split("-")
     floor = NODE_FLOOR if kind == "node" else CONTROLLER_FLOOR
     fit = [python for minor, python in sorted(found().items()) if minor >= floor]
     if not fit:

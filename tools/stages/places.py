@@ -45,6 +45,7 @@ def environment(**more: str) -> dict[str, str]:
     return {
         **kept,
         "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "ANSIBLE_HOME": ansible_home,
         "ANSIBLE_REMOTE_TMP": f"{ansible_home}/tmp",

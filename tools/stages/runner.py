@@ -182,7 +182,7 @@ def run(stages: list[Stage], workers: int) -> int:
                 busy.discard(stage.lane)
                 turn.notify_all()
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+    threads = [threading.Thread(target=work, daemon=True) for number in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
