@@ -108,9 +108,9 @@ def architecture(text: str | None) -> str | None:
 
 
 def vbios(text: str | None) -> str | None:
-    """The VBIOS version; a vGPU guest prints zeros, which is no version, and redacted copies print question marks."""
+    """The VBIOS version, in capitals as NVIDIA's tools have it. Zeros (vGPU guest) and question marks are no version."""
     value = word(text)
-    return None if value is None or not re.search(r"[1-9A-Fa-f]", value) else value
+    return None if value is None or not re.search(r"[1-9A-Fa-f]", value) else value.upper()
 
 
 def compute_mode(text: str | None) -> str | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,11 @@ def power(block: str, **values: str) -> str:
         ("", "pci.address", "0000:1a:00.0"),
         ("<pci><pci_device_id>233010DE</pci_device_id></pci>", "pci.device_id", "2330"),
         ("<pci><pci_sub_system_id>16C110DE</pci_sub_system_id></pci>", "pci.subsystem_device_id", "16c1"),
-        ("<gpu_virtualization_mode><virtualization_mode>VGPU</virtualization_mode></gpu_virtualization_mode>",
-         "virtualization", "vgpu"),
+        (
+            "<gpu_virtualization_mode><virtualization_mode>VGPU</virtualization_mode></gpu_virtualization_mode>",
+            "virtualization",
+            "vgpu",
+        ),
         ("<performance_state>P8</performance_state>", "performance_state", "P8"),
     ],
 )
@@ -67,8 +71,11 @@ def test_what_a_card_is(body: str, path: str, value: Any) -> None:
         ("<gpu_recovery_action>None</gpu_recovery_action>", "none"),
         ("<gpu_recovery_action>Drain and Reset</gpu_recovery_action>", "drain_and_reset"),
         ("<gpu_reset_status><reset_required>Yes</reset_required></gpu_reset_status>", "reset"),
-        ("<gpu_reset_status><reset_required>No</reset_required>"
-         "<drain_and_reset_recommended>Yes</drain_and_reset_recommended></gpu_reset_status>", "drain_and_reset"),
+        (
+            "<gpu_reset_status><reset_required>No</reset_required>"
+            "<drain_and_reset_recommended>Yes</drain_and_reset_recommended></gpu_reset_status>",
+            "drain_and_reset",
+        ),
         ("<gpu_reset_status><reset_required>No</reset_required></gpu_reset_status>", "none"),
         ("<gpu_recovery_action>N/A</gpu_recovery_action>", None),
         ("", None),
@@ -81,12 +88,26 @@ def test_the_recovery_action_of_old_and_new_drivers(body: str, value: Any) -> No
 @pytest.mark.parametrize(
     ("body", "values"),
     [
-        (power("power_readings", power_draw="18.5 W", power_limit="125.00 W", default_power_limit="120.00 W",
-               max_power_limit="130.00 W"), (18.5, 125.0, 120.0, 130.0)),
-        (power("gpu_power_readings", power_draw="67.03 W", current_power_limit="500.00 W")
-         + power("module_power_readings", power_draw="900.00 W", current_power_limit="1000.00 W"), (67.03, 500.0, None, None)),
-        (power("gpu_power_readings", average_power_draw="N/A", instant_power_draw="33.51 W", current_power_limit="70.00 W")
-         + power("gpu_memory_power_readings", average_power_draw="9.00 W"), (33.51, 70.0, None, None)),
+        (
+            power(
+                "power_readings",
+                power_draw="18.5 W",
+                power_limit="125.00 W",
+                default_power_limit="120.00 W",
+                max_power_limit="130.00 W",
+            ),
+            (18.5, 125.0, 120.0, 130.0),
+        ),
+        (
+            power("gpu_power_readings", power_draw="67.03 W", current_power_limit="500.00 W")
+            + power("module_power_readings", power_draw="900.00 W", current_power_limit="1000.00 W"),
+            (67.03, 500.0, None, None),
+        ),
+        (
+            power("gpu_power_readings", average_power_draw="N/A", instant_power_draw="33.51 W", current_power_limit="70.00 W")
+            + power("gpu_memory_power_readings", average_power_draw="9.00 W"),
+            (33.51, 70.0, None, None),
+        ),
         (power("gpu_power_readings", average_power_draw="68.57 W", instant_power_draw="68.92 W"), (68.57, None, None, None)),
         (power("gpu_power_readings", average_power_draw="GPU is lost"), (None, None, None, None)),
     ],
@@ -104,12 +125,24 @@ def ecc(leaves: str) -> str:
 @pytest.mark.parametrize(
     ("leaves", "corrected", "uncorrected"),
     [
-        ("<single_bit><device_memory>4</device_memory><total>5</total></single_bit><double_bit><total>1</total></double_bit>", 5, 1),
-        ("<sram_correctable>1</sram_correctable><dram_correctable>2</dram_correctable>"
-         "<sram_uncorrectable>0</sram_uncorrectable><dram_uncorrectable>3</dram_uncorrectable>", 3, 3),
+        (
+            "<single_bit><device_memory>4</device_memory><total>5</total></single_bit><double_bit><total>1</total></double_bit>",
+            5,
+            1,
+        ),
+        (
+            "<sram_correctable>1</sram_correctable><dram_correctable>2</dram_correctable>"
+            "<sram_uncorrectable>0</sram_uncorrectable><dram_uncorrectable>3</dram_uncorrectable>",
+            3,
+            3,
+        ),
         ("<sram_correctable>N/A</sram_correctable><dram_correctable>7</dram_correctable>", 7, None),
-        ("<sram_uncorrectable_parity>1</sram_uncorrectable_parity><sram_uncorrectable_secded>2</sram_uncorrectable_secded>"
-         "<dram_uncorrectable>4</dram_uncorrectable>", None, 7),
+        (
+            "<sram_uncorrectable_parity>1</sram_uncorrectable_parity><sram_uncorrectable_secded>2</sram_uncorrectable_secded>"
+            "<dram_uncorrectable>4</dram_uncorrectable>",
+            None,
+            7,
+        ),
         ("<sram_correctable>GPU is lost</sram_correctable>", None, None),
     ],
     ids=["totals", "sram and dram", "one part only", "parity and secded", "lost"],
@@ -155,9 +188,12 @@ def test_the_memory_of_a_mig_device_is_not_the_one_of_its_card() -> None:
     found = device(
         "<mig_mode><current_mig>Enabled</current_mig><pending_mig>Disabled</pending_mig></mig_mode><mig_devices>"
         "<mig_device><index>0</index><gpu_instance_id>3</gpu_instance_id><compute_instance_id>0</compute_instance_id>"
-        + MEMORY % ("19968 MiB", "12 MiB")
+        + MEMORY
+        % ("19968 MiB", "12 MiB")
         + "</mig_device><mig_device><index>1</index><gpu_instance_id>4</gpu_instance_id>"
-        "<compute_instance_id>1</compute_instance_id>" + MEMORY % ("9728 MiB", "1 MiB") + "</mig_device></mig_devices>"
+        "<compute_instance_id>1</compute_instance_id>"
+        + MEMORY % ("9728 MiB", "1 MiB")
+        + "</mig_device></mig_devices>"
         + MEMORY % ("81920 MiB", "50 MiB")
     )
     assert (found["memory"]["total_mib"], found["memory"]["used_mib"]) == (81920, 50)
@@ -174,8 +210,11 @@ def test_the_memory_of_a_mig_device_is_not_the_one_of_its_card() -> None:
 @pytest.mark.parametrize(
     ("mode", "value"),
     [
-        ("<mig_mode><current_mig>Disabled</current_mig><pending_mig>Enabled</pending_mig></mig_mode>"
-         "<mig_devices>\n None\n </mig_devices>", {"enabled": False, "pending": True, "instances": []}),
+        (
+            "<mig_mode><current_mig>Disabled</current_mig><pending_mig>Enabled</pending_mig></mig_mode>"
+            "<mig_devices>\n None\n </mig_devices>",
+            {"enabled": False, "pending": True, "instances": []},
+        ),
         ("<mig_mode><current_mig>N/A</current_mig></mig_mode><mig_devices>None</mig_devices>", None),
         ("", None),
     ],
@@ -187,11 +226,21 @@ def test_a_card_without_mig_has_none(mode: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "value"),
     [
-        ("<clocks_throttle_reasons><clocks_throttle_reason_gpu_idle>Active</clocks_throttle_reason_gpu_idle>"
-         "<clocks_throttle_reason_hw_slowdown>Not Active</clocks_throttle_reason_hw_slowdown></clocks_throttle_reasons>", ["gpu_idle"]),
-        ("<clocks_event_reasons><clocks_event_reason_hw_thermal_slowdown>Active</clocks_event_reason_hw_thermal_slowdown>"
-         "</clocks_event_reasons>", ["hw_thermal_slowdown"]),
-        ("<clocks_event_reasons><clocks_event_reason_gpu_idle>Not Active</clocks_event_reason_gpu_idle></clocks_event_reasons>", []),
+        (
+            "<clocks_throttle_reasons><clocks_throttle_reason_gpu_idle>Active</clocks_throttle_reason_gpu_idle>"
+            "<clocks_throttle_reason_hw_slowdown>Not Active</clocks_throttle_reason_hw_slowdown></clocks_throttle_reasons>",
+            ["gpu_idle"],
+        ),
+        (
+            "<clocks_event_reasons><clocks_event_reason_hw_thermal_slowdown>Active</clocks_event_reason_hw_thermal_slowdown>"
+            "</clocks_event_reasons>",
+            ["hw_thermal_slowdown"],
+        ),
+        (
+            "<clocks_event_reasons><clocks_event_reason_sync_boost>Not Active</clocks_event_reason_sync_boost>"
+            "</clocks_event_reasons>",
+            [],
+        ),
         ("<clocks_throttle_reasons>N/A</clocks_throttle_reasons>", None),
         ("", None),
     ],
@@ -201,23 +250,34 @@ def test_throttle_reasons_before_and_after_their_renaming(body: str, value: Any)
 
 
 def test_temperatures_are_degrees_and_no_margins() -> None:
-    found = device("<temperature><gpu_temp>29 C</gpu_temp><gpu_temp_tlimit>58 C</gpu_temp_tlimit>"
-                   "<gpu_temp_slow_tlimit_threshold>-2 C</gpu_temp_slow_tlimit_threshold>"
-                   "<gpu_temp_max_threshold>95 C</gpu_temp_max_threshold><memory_temp>37 C</memory_temp></temperature>")
+    found = device(
+        "<temperature><gpu_temp>29 C</gpu_temp><gpu_temp_tlimit>58 C</gpu_temp_tlimit>"
+        "<gpu_temp_slow_tlimit_threshold>-2 C</gpu_temp_slow_tlimit_threshold>"
+        "<gpu_temp_max_threshold>95 C</gpu_temp_max_threshold><memory_temp>37 C</memory_temp></temperature>"
+    )
     assert found["temperature_c"] == {"gpu": 29, "memory": 37, "slowdown": None, "shutdown": 95}
 
 
 def test_the_link_of_the_card_and_not_of_its_slot() -> None:
-    found = device("<pci><pci_gpu_link_info><pcie_gen><max_link_gen>3</max_link_gen><current_link_gen>1</current_link_gen>"
-                   "<max_device_link_gen>5</max_device_link_gen></pcie_gen><link_widths><max_link_width>16x</max_link_width>"
-                   "<current_link_width>8x</current_link_width></link_widths></pci_gpu_link_info></pci>")
+    found = device(
+        "<pci><pci_gpu_link_info><pcie_gen><max_link_gen>3</max_link_gen><current_link_gen>1</current_link_gen>"
+        "<max_device_link_gen>5</max_device_link_gen></pcie_gen><link_widths><max_link_width>16x</max_link_width>"
+        "<current_link_width>8x</current_link_width></link_widths></pci_gpu_link_info></pci>"
+    )
     assert found["pci"]["link"] == {"generation": {"current": 1, "max": 5}, "width": {"current": 8, "max": 16}}
 
 
 def test_processes() -> None:
-    row = "<process_info><pid>%d</pid><type>%s</type><process_name>%s</process_name><used_memory>%s</used_memory></process_info>"
-    found = device("<processes>" + row % (7, "C", "python3", "512 MiB") + row % (8, "G", "", "N/A")
-                   + row % (9, "C+G", "[Not Found]", "1 MiB") + "</processes>")
+    row = (
+        "<process_info><pid>%d</pid><type>%s</type><process_name>%s</process_name><used_memory>%s</used_memory></process_info>"
+    )
+    found = device(
+        "<processes>"
+        + row % (7, "C", "python3", "512 MiB")
+        + row % (8, "G", "", "N/A")
+        + row % (9, "C+G", "[Not Found]", "1 MiB")
+        + "</processes>"
+    )
     assert found["processes"] == [
         {"pid": 7, "name": "python3", "kind": "compute", "used_memory_mib": 512},
         {"pid": 8, "name": None, "kind": "graphics", "used_memory_mib": None},
@@ -230,10 +290,18 @@ def test_processes() -> None:
     [
         ("<driver_version>352.99</driver_version>", "352.99", None, False),
         ("<driver_version>418.43</driver_version><cuda_version>Not Found</cuda_version>", "418.43", None, False),
-        ("<driver_version>610.57.04 [Deprecated; use KMD Version]</driver_version><cuda_version>13.3 [Deprecated]</cuda_version>",
-         "610.57.04", "13.3", True),
-        ("<driver_version>Deprecated</driver_version><kmd_version>620.1.2</kmd_version><cuda_umd_version>13.4</cuda_umd_version>",
-         "620.1.2", "13.4", True),
+        (
+            "<driver_version>610.57.04 [Deprecated; see KMD]</driver_version><cuda_version>13.3 [Deprecated]</cuda_version>",
+            "610.57.04",
+            "13.3",
+            True,
+        ),
+        (
+            "<driver_version>Deprecated</driver_version><kmd_version>620.1.2</kmd_version><cuda_umd_version>13.4</cuda_umd_version>",
+            "620.1.2",
+            "13.4",
+            True,
+        ),
         ("", None, None, False),
     ],
 )
@@ -267,8 +335,10 @@ def test_a_card_without_a_usable_address_is_kept(address: str) -> None:
 
 
 def test_what_a_lost_card_still_says_is_kept() -> None:
-    found = device(f"<uuid>{UUID}</uuid><fb_memory_usage><total>GPU is lost</total></fb_memory_usage>"
-                   "<remapped_rows>GPU is lost</remapped_rows>")
+    found = device(
+        f"<uuid>{UUID}</uuid><fb_memory_usage><total>GPU is lost</total></fb_memory_usage>"
+        "<remapped_rows>GPU is lost</remapped_rows>"
+    )
     assert (found["lost"], found["uuid"], found["memory"]["total_mib"]) == (True, UUID, None)
     assert device("<addressing_mode>Unknown Error</addressing_mode>")["lost"] is False
 
@@ -283,7 +353,7 @@ HOSTILE = {
     "binary": "\x00\x01\x7fELF",
     "lone surrogate": query("\udc80"),
     "entity": '<!DOCTYPE nvidia_smi_log [<!ENTITY a "x">]><nvidia_smi_log>&a;</nvidia_smi_log>',
-    "entity from a file": '<!DOCTYPE nvidia_smi_log [<!ENTITY a SYSTEM "file:///etc/passwd">]><nvidia_smi_log>&a;</nvidia_smi_log>',
+    "entity from a file": '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><nvidia_smi_log>&a;</nvidia_smi_log>',
     "parameter entity": '<!DOCTYPE nvidia_smi_log [<!ENTITY % a SYSTEM "http://127.0.0.1/x">%a;]><nvidia_smi_log/>',
     "undeclared entity": "<nvidia_smi_log>&b;</nvidia_smi_log>",
     "nested": "<nvidia_smi_log>" + "<a>" * 5000,
@@ -293,11 +363,13 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
 def test_what_is_no_such_output_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w"):
         parse_query(text)
 
 
-@pytest.mark.parametrize("name", ["text", "another document", "entity", "entity from a file", "parameter entity", "nested", "huge"])
+@pytest.mark.parametrize(
+    "name", ["text", "another document", "entity", "entity from a file", "parameter entity", "nested", "huge"]
+)
 def test_nothing_hostile_is_accepted_in_part_either(name: str) -> None:
     try:
         found = parse_query(HOSTILE[name], partial=True)
@@ -324,17 +396,41 @@ def test_output_that_breaks_off_keeps_whole_cards_only() -> None:
 @given(st.text())
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     for partial in (False, True):
-        try:
+        with contextlib.suppress(ValueError):
             parse_query(text, partial)
-        except ValueError:
-            continue
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.recursive(st.text(st.characters(codec="ascii", exclude_characters="<&"), max_size=20), lambda inner: st.lists(
-    st.tuples(st.sampled_from(["pci", "uuid", "fb_memory_usage", "total", "mig_devices", "mig_device", "process_info", "index",
-                               "gpu", "ecc_errors", "volatile", "temperature", "gpu_temp", "power_readings"]), inner),
-    max_size=4).map(lambda parts: "".join(f"<{tag}>{text}</{tag}>" for tag, text in parts)), max_leaves=12))
+@given(
+    st.recursive(
+        st.text(st.characters(codec="ascii", exclude_characters="<&"), max_size=20),
+        lambda inner: st.lists(
+            st.tuples(
+                st.sampled_from(
+                    [
+                        "pci",
+                        "uuid",
+                        "fb_memory_usage",
+                        "total",
+                        "mig_devices",
+                        "mig_device",
+                        "process_info",
+                        "index",
+                        "gpu",
+                        "ecc_errors",
+                        "volatile",
+                        "temperature",
+                        "gpu_temp",
+                        "power_readings",
+                    ]
+                ),
+                inner,
+            ),
+            max_size=4,
+        ).map(lambda parts: "".join(f"<{tag}>{text}</{tag}>" for tag, text in parts)),
+        max_leaves=12,
+    )
+)
 def test_any_shape_of_elements_is_parsed_or_refused(body: str) -> None:
     try:
         found = parse_query(query(body))
@@ -366,7 +462,9 @@ def test_recorded_outputs(captures: Path) -> None:
         assert seen["memory"]["ecc"]["enabled"] == switch.get(gpu["ecc_current"]), entry["file"]
         assert len((seen["mig"] or {}).get("instances", ())) == gpu["mig_devices"], entry["file"]
         assert seen["name"] == (None if gpu["name"] == "Graphics Device" else gpu["name"]), entry["file"]
-        assert seen["minor_number"] == (int(gpu["minor_number"]) if (gpu["minor_number"] or "").isdigit() else None), entry["file"]
+        assert seen["minor_number"] == (int(gpu["minor_number"]) if (gpu["minor_number"] or "").isdigit() else None), entry[
+            "file"
+        ]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -377,7 +475,5 @@ def test_mutated_recorded_outputs_are_parsed_or_refused(captures: Path, data: st
     start = data.draw(st.integers(0, len(text)))
     changed = text[:start] + data.draw(st.text(max_size=8)) + text[start + data.draw(st.integers(0, 200)) :]
     for partial in (False, True):
-        try:
+        with contextlib.suppress(ValueError):
             parse_query(changed, partial)
-        except ValueError:
-            continue

@@ -11,13 +11,41 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _n
 from hypothesis import given
 from hypothesis import strategies as st
 
-NO_VALUES = ("", "  ", "N/A", "[N/A]", "None", "Not Supported", "[Not Supported]", "Not Found", "Unknown Error", "GPU is lost",
-             "[GPU requires reset]", "[Requested functionality has been deprecated]", "[REDACTED]", "ERR!")
+NO_VALUES = (
+    "",
+    "  ",
+    "N/A",
+    "[N/A]",
+    "None",
+    "Not Supported",
+    "[Not Supported]",
+    "Not Found",
+    "Unknown Error",
+    "GPU is lost",
+    "[GPU requires reset]",
+    "[Requested functionality has been deprecated]",
+    "[REDACTED]",
+    "ERR!",
+)
 
 
 @pytest.mark.parametrize("text", [*NO_VALUES, None])
-@pytest.mark.parametrize("function", [words.word, words.number, words.whole, words.switch, words.address, words.version,
-                                      words.uuid, words.name, words.architecture, words.vbios, words.compute_mode])
+@pytest.mark.parametrize(
+    "function",
+    [
+        words.word,
+        words.number,
+        words.whole,
+        words.switch,
+        words.address,
+        words.version,
+        words.uuid,
+        words.name,
+        words.architecture,
+        words.vbios,
+        words.compute_mode,
+    ],
+)
 def test_every_spelling_of_no_value_is_none(function: Callable[[Any], Any], text: Any) -> None:
     assert function(text) is None
 
@@ -51,7 +79,15 @@ def test_whole_numbers_have_no_fraction(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("Enabled", True), ("Yes", True), ("Active", True), ("Disabled", False), ("No", False), ("Not Active", False), ("1", None)],
+    [
+        ("Enabled", True),
+        ("Yes", True),
+        ("Active", True),
+        ("Disabled", False),
+        ("No", False),
+        ("Not Active", False),
+        ("1", None),
+    ],
 )
 def test_switches(text: str, value: Any) -> None:
     assert words.switch(text) is value
@@ -131,7 +167,7 @@ def test_architectures(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("96.00.61.00.01", "96.00.61.00.01"), ("00.00.00.00.00", None), ("??.??.??.??.??", None)]
+    ("text", "value"), [("97.00.b9.00.69", "97.00.B9.00.69"), ("00.00.00.00.00", None), ("??.??.??.??.??", None)]
 )
 def test_a_vgpu_guest_has_no_vbios(text: str, value: Any) -> None:
     assert words.vbios(text) == value
@@ -170,7 +206,20 @@ def test_compute_modes(text: str, value: Any) -> None:
 
 @given(st.text())
 def test_no_text_makes_any_of_them_raise(text: str) -> None:
-    for function in (words.word, words.number, words.whole, words.switch, words.address, words.version, words.uuid, words.name,
-                     words.architecture, words.vbios, words.compute_mode, words.virtualization, words.recovery_action):
+    for function in (
+        words.word,
+        words.number,
+        words.whole,
+        words.switch,
+        words.address,
+        words.version,
+        words.uuid,
+        words.name,
+        words.architecture,
+        words.vbios,
+        words.compute_mode,
+        words.virtualization,
+        words.recovery_action,
+    ):
         function(text)  # type: ignore[operator]
     assert len(words.pci_ids(text)) == 2

@@ -40,12 +40,19 @@ def xml(*gpus: str, header: str = "<driver_version>580.95.05</driver_version><cu
 def known(*addresses: str, **nvidia: Any) -> Inventory:
     """A node with these cards bound to the driver."""
     inventory = Inventory()
-    inventory.add("pci", {"nvidia": nvidia, "devices": [
-        {"vendor": "nvidia", "pci": {"address": address, "kernel_driver": "nvidia"}} for address in addresses]})
+    inventory.add(
+        "pci",
+        {
+            "nvidia": nvidia,
+            "devices": [{"vendor": "nvidia", "pci": {"address": address, "kernel_driver": "nvidia"}} for address in addresses],
+        },
+    )
     return inventory
 
 
-def look(inventory: Inventory, *commands: dict[str, Any], wanted: tuple[str, ...] = ()) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def look(
+    inventory: Inventory, *commands: dict[str, Any], wanted: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     source, problems = node("nvidia_smi", commands=list(commands), wanted=wanted)
     found = read(source, inventory)
     return found, [(problem["code"], problem["message"]) for problem in problems]
@@ -58,15 +65,23 @@ def by_address(found: dict[str, Any]) -> dict[Any, Any]:
 def test_a_good_answer() -> None:
     found, problems = look(known(FIRST), command("nvidia-smi -q -x", xml(gpu())))
     assert problems == []
-    assert [(device["pci"]["address"], device["name"], device["uuid"]) for device in found["devices"]] == [(FIRST, "NVIDIA L4", UUID_1)]
-    assert found["nvidia"] == {"driver": {"loaded_version": "580.95.05"}, "cuda_driver_version": "13.0", "fabric": {"state": None},
-                               "nvml": {"usable": True}}
+    assert [(device["pci"]["address"], device["name"], device["uuid"]) for device in found["devices"]] == [
+        (FIRST, "NVIDIA L4", UUID_1)
+    ]
+    assert found["nvidia"] == {
+        "driver": {"loaded_version": "580.95.05"},
+        "cuda_driver_version": "13.0",
+        "fabric": {"state": None},
+        "nvml": {"usable": True},
+    }
 
 
 @pytest.mark.parametrize(("wanted", "current"), [((), None), (("runtime",), 1)])
 def test_the_speed_of_an_idle_link_is_told_on_request(wanted: tuple[str, ...], current: Any) -> None:
-    link = ("<pci><pci_gpu_link_info><pcie_gen><current_link_gen>1</current_link_gen><max_link_gen>4</max_link_gen></pcie_gen>"
-            "</pci_gpu_link_info></pci>")
+    link = (
+        "<pci><pci_gpu_link_info><pcie_gen><current_link_gen>1</current_link_gen><max_link_gen>4</max_link_gen></pcie_gen>"
+        "</pci_gpu_link_info></pci>"
+    )
     found, _problems = look(known(FIRST), command("nvidia-smi -q -x", xml(gpu(body=link))), wanted=wanted)
     generation = found["devices"][0]["pci"]["link"]["generation"]
     assert (generation.get("current"), generation["max"]) == (current, 4)
@@ -173,17 +188,23 @@ def test_after_a_crash_whole_cards_are_kept_and_the_list_gives_the_rest() -> Non
 
 @pytest.mark.parametrize("text", [xml(gpu())[:-30], "<html></html>", "\0\1binary", "<nvidia_smi_log>" + "<a>" * 100, ""])
 def test_an_answer_that_is_no_xml_is_a_problem_and_the_list_is_asked(text: str) -> None:
-    found, problems = look(known(FIRST), command("nvidia-smi -q -x", text), command("nvidia-smi -L", f"GPU 0: NVIDIA L4 (UUID: {UUID_1})"))
+    found, problems = look(
+        known(FIRST), command("nvidia-smi -q -x", text), command("nvidia-smi -L", f"GPU 0: NVIDIA L4 (UUID: {UUID_1})")
+    )
     assert problems
     assert {code for code, _message in problems} <= {"unreadable", "refused"}
     assert {address: device["name"] for address, device in by_address(found).items()} in ({FIRST: "NVIDIA L4"}, {})
 
 
-MIG = ("<mig_mode><current_mig>Enabled</current_mig><pending_mig>Enabled</pending_mig></mig_mode><mig_devices>%s</mig_devices>")
-SLICE = ("<mig_device><index>%d</index><gpu_instance_id>%d</gpu_instance_id><compute_instance_id>0</compute_instance_id>"
-         "<fb_memory_usage><total>%d MiB</total></fb_memory_usage></mig_device>")
-LISTED = (f"GPU 0: NVIDIA L4 (UUID: {UUID_1})\n  MIG 3g.40gb     Device  0: (UUID: {MIG_1})\n"
-          f"  MIG 1c.1g.10gb  Device  1: (UUID: {MIG_2})\n")
+MIG = "<mig_mode><current_mig>Enabled</current_mig><pending_mig>Enabled</pending_mig></mig_mode><mig_devices>%s</mig_devices>"
+SLICE = (
+    "<mig_device><index>%d</index><gpu_instance_id>%d</gpu_instance_id><compute_instance_id>0</compute_instance_id>"
+    "<fb_memory_usage><total>%d MiB</total></fb_memory_usage></mig_device>"
+)
+LISTED = (
+    f"GPU 0: NVIDIA L4 (UUID: {UUID_1})\n  MIG 3g.40gb     Device  0: (UUID: {MIG_1})\n"
+    f"  MIG 1c.1g.10gb  Device  1: (UUID: {MIG_2})\n"
+)
 
 
 def test_mig_devices_get_uuid_and_profile_from_the_list() -> None:
@@ -197,8 +218,9 @@ def test_mig_devices_get_uuid_and_profile_from_the_list() -> None:
 
 
 def test_without_mig_the_list_is_not_asked() -> None:
-    _found, problems = look(known(FIRST), command("nvidia-smi -q -x", xml(gpu())),
-                            {"argv": ["nvidia-smi", "-L"], "error": "timeout"})
+    _found, problems = look(
+        known(FIRST), command("nvidia-smi -q -x", xml(gpu())), {"argv": ["nvidia-smi", "-L"], "error": "timeout"}
+    )
     assert problems == []
 
 
@@ -229,8 +251,12 @@ def test_in_wsl_cards_have_no_pci_function() -> None:
 
 def test_versions_that_left_the_xml_come_from_the_version_option() -> None:
     header = "<driver_version>Deprecated</driver_version><cuda_version>Deprecated</cuda_version>"
-    told = "NVIDIA-SMI version  : 620.1.2\nDRIVER version : Deprecated, see KMD\nKMD version : 620.1.2\nCUDA UMD version : 13.4\n"
-    found, _problems = look(known(FIRST), command("nvidia-smi -q -x", xml(gpu(), header=header)), command("nvidia-smi --version", told))
+    told = (
+        "NVIDIA-SMI version  : 620.1.2\nDRIVER version : Deprecated, see KMD\nKMD version : 620.1.2\nCUDA UMD version : 13.4\n"
+    )
+    found, _problems = look(
+        known(FIRST), command("nvidia-smi -q -x", xml(gpu(), header=header)), command("nvidia-smi --version", told)
+    )
     assert (found["nvidia"]["driver"]["loaded_version"], found["nvidia"]["cuda_driver_version"]) == ("620.1.2", "13.4")
 
 
@@ -254,7 +280,11 @@ def test_the_deadline_grows_with_cards_that_must_be_initialised() -> None:
     ("text", "errors", "document"),
     [
         ("<?xml?><nvidia_smi_log/>", "", "<?xml?><nvidia_smi_log/>"),
-        ("oops\n<nvidia_smi_log></nvidia_smi_log>\nWARNING: infoROM", "oops\nWARNING: infoROM", "<nvidia_smi_log></nvidia_smi_log>"),
+        (
+            "oops\n<nvidia_smi_log></nvidia_smi_log>\nWARNING: infoROM",
+            "oops\nWARNING: infoROM",
+            "<nvidia_smi_log></nvidia_smi_log>",
+        ),
         ("oops\n", "oops", ""),
         ("<?xml?><nvidia_smi_log><gpu", "", "<?xml?><nvidia_smi_log><gpu"),
         ("", "", ""),
@@ -270,18 +300,44 @@ def test_the_version_of_a_library_that_does_not_match(text: str, value: Any) -> 
 
 
 def test_the_list_of_old_drivers_names_the_instances_in_the_uuid() -> None:
-    gpus, errors = parse_list(f"GPU 0: A100 (UUID: {UUID_1})\n  MIG 1g.5gb Device 0: (UUID: MIG-{UUID_1}/7/2)\nsomething else\n")
+    gpus, errors = parse_list(
+        f"GPU 0: A100 (UUID: {UUID_1})\n  MIG 1g.5gb Device 0: (UUID: MIG-{UUID_1}/7/2)\nsomething else\n"
+    )
     assert errors == "something else"
-    assert gpus == [{"index": 0, "name": "A100", "uuid": UUID_1, "mig": [
-        {"index": 0, "uuid": f"MIG-{UUID_1}/7/2", "profile": "1g.5gb", "memory_mib": None,
-         "gpu_instance_id": 7, "compute_instance_id": 2}]}]
+    assert gpus == [
+        {
+            "index": 0,
+            "name": "A100",
+            "uuid": UUID_1,
+            "mig": [
+                {
+                    "index": 0,
+                    "uuid": f"MIG-{UUID_1}/7/2",
+                    "profile": "1g.5gb",
+                    "memory_mib": None,
+                    "gpu_instance_id": 7,
+                    "compute_instance_id": 2,
+                }
+            ],
+        }
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "driver", "cuda", "nvml"),
     [
-        ("NVML version        : 590.48\nDRIVER version      : 590.48.01\nCUDA Version        : 13.1\n", "590.48.01", "13.1", "590.48"),
-        ("DRIVER version : Deprecated\nCUDA version : Deprecated\nKMD version : 610.57.04\nCUDA UMD version : 13.3", "610.57.04", "13.3", None),
+        (
+            "NVML version        : 590.48\nDRIVER version      : 590.48.01\nCUDA Version        : 13.1\n",
+            "590.48.01",
+            "13.1",
+            "590.48",
+        ),
+        (
+            "DRIVER version : Deprecated\nCUDA version : Deprecated\nKMD version : 610.57.04\nCUDA UMD version : 13.3",
+            "610.57.04",
+            "13.3",
+            None,
+        ),
         ("junk", None, None, None),
     ],
 )
@@ -297,7 +353,9 @@ def test_no_text_makes_the_reader_raise(query: str, listed: str, rc: int) -> Non
 
 
 def test_recorded_lists(captures: Path) -> None:
-    entries = [entry for entry in yaml.safe_load((captures / "SOURCES.yml").read_text())["files"] if entry["kind"] == "nvidia_smi_list"]
+    entries = [
+        entry for entry in yaml.safe_load((captures / "SOURCES.yml").read_text())["files"] if entry["kind"] == "nvidia_smi_list"
+    ]
     assert entries
     for entry in entries:
         gpus, errors = parse_list((captures / entry["file"]).read_text())

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""States of the services around the driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._nvidia_services import parse_show, services
+from recorded_node import command, node
+
+UNITS = "/usr/lib/systemd/system"
+FM, PERSISTENCED, DCGM = "nvidia-fabricmanager.service", "nvidia-persistenced.service", "dcgm.service"
+ASK = f"systemctl show -p Id,ActiveState {FM}"
+
+
+@pytest.mark.parametrize(
+    ("dirs", "files", "commands", "fact", "state"),
+    [
+        ({UNITS: [FM], "/run/systemd/units": [f"invocation:{FM}"]}, {}, [], "fabricmanager", "active"),
+        ({UNITS: [PERSISTENCED], "/sys/fs/cgroup/system.slice": [PERSISTENCED]}, {}, [], "persistenced", "active"),
+        ({UNITS: [DCGM], "/sys/fs/cgroup/systemd/system.slice": [DCGM]}, {}, [], "dcgm", "active"),
+        ({UNITS: [FM]}, {}, [], "fabricmanager", "inactive"),
+        (
+            {UNITS: [FM], "/run/systemd/system": ["x"]},
+            {},
+            [command(ASK, f"Id={FM}\nActiveState=failed\n")],
+            "fabricmanager",
+            "failed",
+        ),
+        ({UNITS: [FM], "/run/systemd/system": ["x"]}, {}, [command(ASK, "", 1)], "fabricmanager", "inactive"),
+        ({UNITS: [FM]}, {}, [command(ASK, f"Id={FM}\nActiveState=failed\n")], "fabricmanager", "inactive"),
+        ({UNITS: ["ssh.service"]}, {}, [], "imex", "absent"),
+        ({}, {}, [], "imex", None),
+        (
+            {},
+            {"/run/nvidia-fabricmanager/nv-fabricmanager.pid": "812\n", "/proc/812/comm": "nv-fabricmanager\n"},
+            [],
+            "fabricmanager",
+            "active",
+        ),
+        ({UNITS: ["x"]}, {"/run/nvidia-persistenced/nvidia-persistenced.pid": "812\n"}, [], "persistenced", "absent"),
+        ({UNITS: ["x"]}, {"/run/nvidia-persistenced/nvidia-persistenced.pid": "../x\n"}, [], "persistenced", "absent"),
+    ],
+    ids=[
+        "invocation",
+        "cgroup 2",
+        "cgroup 1",
+        "not running",
+        "failed",
+        "systemd refuses",
+        "no systemd runs",
+        "not installed",
+        "no systemd at all",
+        "daemon in a container",
+        "stale PID file",
+        "junk in the PID file",
+    ],
+)
+def test_states(dirs: Any, files: Any, commands: Any, fact: str, state: Any) -> None:
+    source, problems = node(dirs=dirs, files=files, commands=commands)
+    assert services(source)[fact] == state
+    assert problems == []
+
+
+def test_all_services_are_told() -> None:
+    source, _problems = node(dirs={UNITS: ["x"]})
+    assert services(source) == dict.fromkeys(("persistenced", "fabricmanager", "imex", "dcgm"), "absent")
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        (f"Id={FM}\nActiveState=active\n\nId={DCGM}\nActiveState=activating\n", {FM: "active", DCGM: "active"}),
+        (f"ActiveState=failed\nId={FM}\n", {FM: "failed"}),
+        (f"Id={FM}\nActiveState=maintenance\n", {}),
+        ("junk", {}),
+        ("", {}),
+    ],
+)
+def test_what_systemctl_shows(text: str, states: Any) -> None:
+    assert parse_show(text) == states
