@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence
 
 from .._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output
 
@@ -52,8 +52,8 @@ class Source:
         self._problems.append(problem)
 
     def text(self, path: str, limit: int = FILE_LIMIT, guarded: bool = False) -> Optional[str]:
-        """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline; after one that
-        got no answer no other is tried, so that dead hardware costs the deadline once."""
+        """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline; after one
+        that got no answer no other is tried, so that dead hardware costs the deadline once."""
         if guarded and self._silent:
             return None
         try:
@@ -62,6 +62,17 @@ class Source:
             self._silent = self._silent or (guarded and error.code == "timeout")
             self._failed(error)
             return None
+
+    def texts(self, paths: Sequence[str], limit: int = 65536) -> Dict[str, str]:
+        """What can be read of these files of one device, in one child: a guarded read of each costs some milliseconds."""
+        found: Dict[str, str] = {}
+        for path, answer in ({} if self._silent else self.host.read_several(paths, limit, self.timeout)).items():
+            if isinstance(answer, HostError):
+                self._silent = self._silent or answer.code == "timeout"
+                self._failed(answer)
+            else:
+                found[path] = answer.decode("utf-8", "replace")
+        return found
 
     def data(self, path: str, limit: int = FILE_LIMIT) -> Optional[bytes]:
         """The bytes of a file; None where it is absent or refused."""

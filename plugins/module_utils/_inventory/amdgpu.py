@@ -18,7 +18,11 @@ DEVICES = "/sys/bus/pci/devices"
 MODULE = "/sys/module/amdgpu"
 
 _MIB = 1 << 20
-_ECC_BLOCKS = ("umc", "gfx", "sdma")  # where memory with ECC is: video memory, caches and registers, copy engines
+# Where memory with ECC is: video memory, caches and registers, copy engines
+_ERROR_COUNTS = frozenset({"umc_err_count", "gfx_err_count", "sdma_err_count"})
+_LIMITS = frozenset({"power1_cap", "power1_cap_default", "power1_cap_max"})
+_READING = re.compile(r"power1_(average|input)|temp\d_input|freq[12]_input")
+_ACTIVITY = frozenset({"gpu_busy_percent", "mem_busy_percent", "pp_dpm_sclk", "pp_dpm_mclk"})
 _UMC_BIT = 1  # AMDGPU_RAS_BLOCK__UMC is the first bit of the feature mask; amdgpu_ras.h
 _PLACEHOLDERS = ("", "n/a", "unknown", "none", "0")
 
@@ -88,13 +92,16 @@ class _Card:
         self._source, self._address = source, address
         self._folder = f"{DEVICES}/{address}"
         self._names = frozenset(source.names(self._folder))
-        self._asleep = False
+        self._hwmon = next((f"hwmon/{name}" for name in self._listed("hwmon")), "hwmon/none")
+        self._sensors = frozenset(self._listed(self._hwmon))
+        self._ras = frozenset(self._listed("ras"))
+        self._told: dict[str, str] = {}
 
     def device(self) -> dict[str, Any]:
         """The device entry; empty where the driver shows nothing."""
         if "mem_info_vram_total" not in self._names and "vbios_version" not in self._names:
             return {}
-        self._asleep = self._value("power/runtime_status") in ("suspended", "suspending")
+        self._ask_hardware()
         device: dict[str, Any] = {
             "vendor": "amd",
             "pci": {"address": self._address},
@@ -103,18 +110,22 @@ class _Card:
             "uuid": self._uuid(),
             "vbios_version": self._word("vbios_version"),
             "memory": self._memory(),
+            "power": self._power(),
+            "temperature_c": self._temperatures(),
             "partitioning": self._partitioning(),
             "xgmi": self._xgmi() if self._source.wants("topology") else None,
             "apu": True if "apu_thermal_cap" in self._names else None,
         }
-        hwmon = self._hwmon()
-        device["power"], device["temperature_c"] = self._power(hwmon), self._temperatures(hwmon)
         if self._source.wants("runtime"):
-            device.update(clocks_mhz=self._clocks(hwmon), utilization_percent={
-                "gpu": self._live_number("gpu_busy_percent"), "memory": self._live_number("mem_busy_percent")})
+            device["clocks_mhz"] = self._clocks()
+            busy = {"gpu": "gpu_busy_percent", "memory": "mem_busy_percent"}
+            device["utilization_percent"] = {kind: self._live_number(name) for kind, name in busy.items()}
         return device
 
     # --- files of the driver's memory
+
+    def _listed(self, folder: str) -> list[str]:
+        return self._source.names(f"{self._folder}/{folder}") if folder.partition("/")[0] in self._names else []
 
     def _value(self, name: str) -> str | None:
         return self._source.value(f"{self._folder}/{name}") if name.partition("/")[0] in self._names else None
@@ -124,12 +135,8 @@ class _Card:
         text = self._value(name)
         return None if text is None or text.lower() in _PLACEHOLDERS or not text.isprintable() else text
 
-    def _number(self, name: str) -> int | None:
-        text = self._value(name) or ""
-        return int(text) if re.fullmatch(r"\d{1,20}", text, re.ASCII) else None
-
     def _mebibytes(self, name: str) -> int | None:
-        number = self._number(name)
+        number = _number(self._value(name))
         return None if number is None else number // _MIB
 
     def _uuid(self) -> str | None:
@@ -147,9 +154,7 @@ class _Card:
 
     def _xgmi(self) -> dict[str, int | None] | None:
         """The members of the hive are links named node1, node2 … in its folder; their state is not told."""
-        if "xgmi_hive_info" not in self._names:
-            return None
-        members = sum(name.startswith("node") for name in self._source.names(f"{self._folder}/xgmi_hive_info"))
+        members = sum(name.startswith("node") for name in self._listed("xgmi_hive_info"))
         return {"links_total": members - 1, "links_active": None} if members > 1 else None
 
     def _memory(self) -> dict[str, Any]:
@@ -157,33 +162,36 @@ class _Card:
         memory: dict[str, Any] = {"total_mib": self._mebibytes("mem_info_vram_total") or None, "ecc": ecc}
         if self._source.wants("runtime"):
             memory["used_mib"] = self._mebibytes("mem_info_vram_used")
-        names = frozenset(self._source.names(f"{self._folder}/ras")) if "ras" in self._names else frozenset()
-        if "features" in names:
+        if "features" in self._ras:
             mask = self._parsed("ras/features", parse_feature_mask)
             ecc["enabled"] = None if mask is None else bool(mask & _UMC_BIT)
-        if "gpu_vram_bad_pages" in names:
+        if "gpu_vram_bad_pages" in self._ras:
             pages = self._parsed("ras/gpu_vram_bad_pages", parse_bad_pages)
             memory["retired_pages"] = pages and {"double_bit": sum(pages.values()), "pending": pages["P"] > 0}
-        counts = [self._parsed(f"ras/{block}_err_count", parse_error_counts, live=True)
-                  for block in _ECC_BLOCKS if f"{block}_err_count" in names]
+        counts = [self._parsed(f"ras/{name}", parse_error_counts, live=True) for name in sorted(self._ras & _ERROR_COUNTS)]
         for key, kind in (("volatile_corrected", "ce"), ("volatile_uncorrected", "ue")):
             told = [count[kind] for count in counts if count and kind in count]
             ecc[key] = sum(told) if told else None
         return memory
 
-    # --- files for which the driver asks the hardware
+    # --- files for which the driver asks the hardware, or waits for a lock that a hanging driver holds
 
-    def _live(self, name: str) -> str | None:
-        if self._asleep or name.partition("/")[0] not in self._names:
-            return None
-        return self._source.text(f"{self._folder}/{name}", 65536, guarded=True)
+    def _ask_hardware(self) -> None:
+        if self._value("power/runtime_status") in ("suspended", "suspending"):
+            return
+        names = [f"ras/{name}" for name in self._ras & _ERROR_COUNTS]
+        names += [f"{self._hwmon}/{name}" for name in self._sensors & _LIMITS]
+        if self._source.wants("runtime"):
+            names += [f"{self._hwmon}/{name}" for name in self._sensors if _READING.fullmatch(name)]
+            names += self._names & _ACTIVITY
+        told = self._source.texts([f"{self._folder}/{name}" for name in sorted(names)])
+        self._told = {path[len(self._folder) + 1:]: text for path, text in told.items()}
 
     def _live_number(self, name: str) -> int | None:
-        text = (self._live(name) or "").strip()
-        return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else None
+        return _number(self._told.get(name))
 
     def _parsed(self, name: str, parse: Callable[[str], Any], live: bool = False) -> Any:
-        text = self._live(name) if live else self._source.text(f"{self._folder}/{name}")
+        text = self._told.get(name) if live else self._source.text(f"{self._folder}/{name}")
         if text is None:
             return None
         try:
@@ -192,49 +200,36 @@ class _Card:
             self._source.problem("unreadable", f"{self._folder}/{name}: {error}")
             return None
 
-    def _hwmon(self) -> str | None:
-        folders = self._source.names(f"{self._folder}/hwmon") if "hwmon" in self._names else []
-        return f"hwmon/{folders[0]}" if folders else None
-
-    def _watts(self, hwmon: str, *names: str) -> float | None:
-        """Power in W of the first of these files, which tell µW, that says more than 0."""
-        there = self._source.names(f"{self._folder}/{hwmon}")
-        values = (self._live_number(f"{hwmon}/{name}") for name in names if name in there)
+    def _watts(self, *names: str) -> float | None:
+        """Power in W from the first of these files, which tell µW, that says more than 0."""
+        values = (self._live_number(f"{self._hwmon}/{name}") for name in names)
         value = next((value for value in values if value), None)
         return None if value is None else round(value / 1e6, 1)
 
-    def _power(self, hwmon: str | None) -> dict[str, float | None] | None:
-        if hwmon is None:
-            return None
-        power: dict[str, float | None] = {
-            "limit_w": self._watts(hwmon, "power1_cap"),
-            "default_limit_w": self._watts(hwmon, "power1_cap_default"),
-            "max_limit_w": self._watts(hwmon, "power1_cap_max"),
-        }
-        if self._source.wants("runtime"):
-            power["draw_w"] = self._watts(hwmon, "power1_average", "power1_input")
-        return power
+    def _power(self) -> dict[str, float | None]:
+        return {"limit_w": self._watts("power1_cap"), "default_limit_w": self._watts("power1_cap_default"),
+                "max_limit_w": self._watts("power1_cap_max"), "draw_w": self._watts("power1_average", "power1_input")}
 
-    def _temperatures(self, hwmon: str | None) -> dict[str, int | None] | None:
+    def _temperatures(self) -> dict[str, int | None]:
         """Temperatures in °C, told in thousandths: of the hottest spot where there is a sensor for it, else of the edge."""
-        if hwmon is None:
-            return None
-        sensors = {self._value(f"{hwmon}/{name}"): name[:-6] for name in self._source.names(f"{self._folder}/{hwmon}")
-                   if re.fullmatch(r"temp\d_label", name)}
+        labels = sorted(name for name in self._sensors if re.fullmatch(r"temp\d_label", name))
+        sensors = {self._value(f"{self._hwmon}/{name}"): name[:-6] for name in labels}
         hottest = sensors.get("junction") or sensors.get("edge") or "temp1"
-        wanted = {"slowdown": f"{hottest}_crit", "shutdown": f"{hottest}_emergency"}
-        if self._source.wants("runtime"):
-            wanted.update(gpu=f"{hottest}_input", memory=f"{sensors.get('mem', 'none')}_input")
-        there = self._source.names(f"{self._folder}/{hwmon}")
-        told = {key: self._live_number(f"{hwmon}/{name}") for key, name in wanted.items() if name in there}
-        return {key: value // 1000 for key, value in told.items() if value is not None}
+        limits = {"slowdown": f"{hottest}_crit", "shutdown": f"{hottest}_emergency"}
+        thresholds = {key: _number(self._value(f"{self._hwmon}/{name}")) for key, name in limits.items() if name in self._sensors}
+        readings = {key: self._live_number(f"{self._hwmon}/{sensor}_input")
+                    for key, sensor in (("gpu", hottest), ("memory", sensors.get("mem")))}
+        return {key: value // 1000 for key, value in {**thresholds, **readings}.items() if value is not None}
 
-    def _clocks(self, hwmon: str | None) -> dict[str, int | None]:
+    def _clocks(self) -> dict[str, int | None]:
         clocks: dict[str, int | None] = {}
-        for kind, file, fallback in (("sm", "pp_dpm_sclk", "freq1_input"), ("memory", "pp_dpm_mclk", "freq2_input")):
-            levels = self._parsed(file, parse_levels, live=True) if file in self._names else None
-            hertz = self._live_number(f"{hwmon}/{fallback}") if hwmon else None
-            clocks[kind] = hertz // 1000000 if hertz else (levels or {}).get("current")
-            clocks[f"max_{kind}"] = (levels or {}).get("max")
+        for kind, file, frequency in (("sm", "pp_dpm_sclk", "freq1_input"), ("memory", "pp_dpm_mclk", "freq2_input")):
+            levels = self._parsed(file, parse_levels, live=True) or {}
+            hertz = self._live_number(f"{self._hwmon}/{frequency}")
+            clocks[kind] = hertz // 1000000 if hertz else levels.get("current")
+            clocks[f"max_{kind}"] = levels.get("max")
         return clocks
 
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"-?\d{1,20}", text.strip(), re.ASCII) else None

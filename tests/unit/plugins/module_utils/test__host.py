@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils import _host
-from ansible_collections.gpufleet.node.plugins.module_utils._host import HostError, LiveHost
+from ansible_collections.gpufleet.node.plugins.module_utils._host import Host, HostError, LiveHost
 
 PYTHON = sys.executable
 
@@ -157,6 +157,28 @@ def test_a_guarded_read(tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
         LiveHost().read(str(tmp_path / "missing"), deadline=5)
     assert caught.value.code == "not_found"
+
+
+def test_guarded_reads_of_several_files(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"\xff\x00")
+    (tmp_path / "two").write_bytes(b"22222")
+    paths = [str(tmp_path / name) for name in ("one", "missing", "two")]
+    for read in (LiveHost().read_several, lambda *arguments: Host.read_several(LiveHost(), *arguments)):
+        answers = read(paths, 3, 5.0)
+        missing = answers[paths[1]]
+        assert (answers[paths[0]], answers[paths[2]]) == (b"\xff\x00", b"222")
+        assert isinstance(missing, HostError)
+        assert missing.code == "not_found"
+    assert LiveHost().read_several([]) == {}
+
+
+def test_guarded_reads_share_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_host, "_try_read", lambda path, limit: time.sleep(30) or b"+")
+    started = time.monotonic()
+    first = f"{tmp_path}/one"
+    answers = LiveHost().read_several([first, f"{tmp_path}/two"], 3, 0.3)
+    assert time.monotonic() - started < 3
+    assert [(path, str(error)) for path, error in answers.items()] == [(first, f"{first}: no answer within 0.3 s")]
 
 
 def test_another_root_leaks_nothing_of_the_running_system(tmp_path: Path) -> None:
