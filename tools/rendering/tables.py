@@ -140,7 +140,7 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
         "Memory that a language model needs, by number format.",
         (
             ("formats", "model_memory.yml", "formats", ("bytes_per_weight", "precision")),
-            ("overheads", "model_memory.yml", "overheads", ("factor", "fixed_gib")),
+            ("uses", "model_memory.yml", "uses", ("factor",)),
         ),
     ),
 }
