@@ -168,12 +168,21 @@ def place(devices: list[dict[str, Any]], known: Inventory) -> list[dict[str, Any
 
 
 def is_open(known: Inventory) -> bool:
-    """Whether the driver is there and the kernel's own files left the kind or the memory of a card open."""
+    """Whether the driver is there and the kernel's own files left kind, memory or name of a card open."""
     if not (known.amd.get("driver") or {}).get("loaded"):
         return False
     served = [device for device in known.devices if device.get("vendor") == "amd"
               and (device.get("pci") or {}).get("kernel_driver") in ("amdgpu", None)]
-    return any(not device.get("gfx_target") or not (device.get("memory") or {}).get("total_mib") for device in served)
+    return any(not device.get("gfx_target") or not (device.get("memory") or {}).get("total_mib") or not _has_name(device)
+               for device in served)
+
+
+def _has_name(device: dict[str, Any]) -> bool:
+    """Whether the card told its name, or our tables will: of a chip that they know, the tool knows no more."""
+    from .._knowledge.amd import chip
+
+    known = chip(device["pci"].get("device_id") or "", device["pci"].get("revision")) if device.get("pci") else None
+    return bool(device.get("name")) or (known is not None and known.certainty == "listed")
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:

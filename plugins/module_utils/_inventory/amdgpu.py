@@ -216,7 +216,8 @@ class _Card:
         sensors = {self._value(f"{self._hwmon}/{name}"): name[:-6] for name in labels}
         hottest = sensors.get("junction") or sensors.get("edge") or "temp1"
         limits = {"slowdown": f"{hottest}_crit", "shutdown": f"{hottest}_emergency"}
-        thresholds = {key: _number(self._value(f"{self._hwmon}/{name}")) for key, name in limits.items() if name in self._sensors}
+        there = {key: name for key, name in limits.items() if name in self._sensors}
+        thresholds = {key: _number(self._value(f"{self._hwmon}/{name}")) for key, name in there.items()}
         readings = {key: self._live_number(f"{self._hwmon}/{sensor}_input")
                     for key, sensor in (("gpu", hottest), ("memory", sensors.get("mem")))}
         return {key: value // 1000 for key, value in {**thresholds, **readings}.items() if value is not None}

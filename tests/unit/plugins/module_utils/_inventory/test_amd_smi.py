@@ -239,12 +239,29 @@ def test_not_installed_is_no_problem(outcome: dict[str, Any] | None) -> None:
     assert look(outcome).problems == []
 
 
-def test_it_is_asked_only_where_something_is_open() -> None:
-    known = look(said([CARD]))
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        pytest.param({"gfx_target": "gfx942", "memory": {"total_mib": 196592}}, False, id="all known"),
+        pytest.param({"gfx_target": "gfx942"}, True, id="memory open"),
+        pytest.param({"memory": {"total_mib": 196592}}, True, id="kind open"),
+        pytest.param({"gfx_target": "gfx942", "memory": {"total_mib": 1}, "pci": {"device_id": "7fff"}}, True, id="name open"),
+        pytest.param(
+            {"gfx_target": "gfx942", "memory": {"total_mib": 1}, "pci": {"device_id": "7fff"}, "name": "AMD Next"},
+            False,
+            id="name told",
+        ),
+        pytest.param({"pci": {"kernel_driver": "vfio-pci"}}, False, id="passed through"),
+        pytest.param({"vendor": "nvidia"}, False, id="not AMD"),
+    ],
+)
+def test_it_is_asked_only_where_something_is_open(device: dict[str, Any], expected: bool) -> None:
+    known = Inventory()
+    pci = {"address": "0000:05:00.0", "device_id": "74a1", "kernel_driver": "amdgpu", **device.get("pci", {})}
+    known.add("kfd", {"devices": [{"vendor": "amd", **device, "pci": pci}], "amd": {"driver": {"loaded": True}}})
+    assert amd_smi.is_open(known) is expected
+    known.amd["driver"]["loaded"] = False
     assert not amd_smi.is_open(known)
-    assert not amd_smi.is_open(look(None, loaded=False))
-    assert not amd_smi.is_open(look(None, present=()))
-    assert amd_smi.is_open(look(None))
 
 
 @pytest.mark.parametrize(
