@@ -36,7 +36,7 @@ molecule: python
 	@$(STAGES) test $(if $(SCENARIO),molecule/$(SCENARIO),molecule)
 
 bench: python
-	@$(STAGES) python controller-newest tests/bench
+	@$(STAGES) bench
 
 check_gpu.pyz: python
 	@$(STAGES) python controller-newest tools/check_gpu/build.py build/check_gpu.pyz

@@ -7,27 +7,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import docker, sanity
-from .places import CHECKOUT
+from . import docker, sanity, venvs
 from .runner import Stage
 
 _PYTEST = "{python} -m pytest -q"
-_NODE = "tests/unit/plugins/module_utils tests/unit/fakegpu tests/unit/tools/check_gpu"
+_NODE = "tests/unit --ignore-glob=*/plugins/modules/* --ignore-glob=*/plugins/filter/* --ignore-glob=*/tools/stages/*"
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
 _OURS = "{collections}/ansible_collections/gpufleet/node"
 
 
-def _present(names: str) -> str:
-    return " ".join(name for name in names.split() if (CHECKOUT / name).exists())
+def _compiler(venv: Path, work: Path) -> Mapping[str, str]:
+    return {"PYTHONPATH": str(venvs.compiler())}
 
 
 def _unit() -> list[Stage]:
     def unit(role: str, venv: str, where: str) -> Stage:
-        return Stage(f"unit-{role}", "unit", (f"{_PYTEST} {where}",), venv=venv, role=role, pytest=True)
+        return Stage(f"unit-{role}", "unit", (f"{_PYTEST} {where}",), venv=venv, role=role, pytest=True, prepare=_compiler)
 
     return [
-        *(unit(role, "node", _present(_NODE)) for role in ("node-oldest", "node-newest")),
+        *(unit(role, "node", _NODE) for role in ("node-oldest", "node-newest")),
         *(unit(role, role, "tests/unit") for role in ("controller-oldest", "controller-newest")),
     ]
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,14 +23,21 @@ def _set_up(name: str) -> Path:
         raise SystemExit(str(error)) from None
 
 
-def python(name: str, arguments: list[str]) -> int:
-    """Run Python of a virtual environment; its exit status."""
+def python(name: str, arguments: list[str], *folders: Path) -> int:
+    """Run Python of a virtual environment, with our test tools and more folders to import from; its exit status."""
     venv = _set_up(name)
-    return subprocess.run([venv / "bin" / "python", *arguments], cwd=CHECKOUT, env=_environment(venv), check=False).returncode
+    path = os.pathsep.join(map(str, (CHECKOUT / "tests", *folders)))
+    argv = [venv / "bin" / "python", *arguments]
+    return subprocess.run(argv, cwd=CHECKOUT, env=venvs.inside(venv, PYTHONPATH=path), check=False).returncode
 
 
-def _environment(venv: Path) -> dict[str, str]:
-    return venvs.inside(venv, PYTHONPATH=str(CHECKOUT / "tests"))
+def bench(arguments: list[str]) -> int:
+    """Measure speed; the fake library needs the compiler."""
+    try:
+        compiler = venvs.compiler()
+    except RuntimeError as error:
+        raise SystemExit(str(error)) from None
+    return python(_VENV, ["tests/bench", *arguments], compiler)
 
 
 def _simulated(*arguments: str) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -12,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from .interpreters import Interpreter
-from .places import CHECKOUT, environment, lock
+from .interpreters import Interpreter, best
+from .places import BUILD, CHECKOUT, environment, lock
 
 _ROOT = CHECKOUT / ".venv"
 _STAMP = "complete"
@@ -51,6 +52,16 @@ def ensure(name: str, interpreter: Interpreter) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             _install(folder, requirements, interpreter)
             (folder / _STAMP).write_text(f"{time.monotonic() - began:.1f} s\n")
+    return folder
+
+
+def compiler() -> Path:
+    """A folder for PYTHONPATH with nothing but the C compiler in the `ziglang` wheel, which the scenarios' environment holds."""
+    package = next(ensure("molecule", best()).glob("lib/python*/site-packages/ziglang"))
+    folder = BUILD / "compiler" / package.parents[3].name
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / "ziglang").symlink_to(package)
     return folder
 
 
