@@ -20,7 +20,7 @@ LINK_TITLES = {
     "container": "container",
     "pytorch": "PyTorch",
 }
-_STATUS = {"ready": "READY", "degraded": "DEGRADED", "not_ready": "NOT READY", "no_gpu": "NO GPU", "unknown": "UNKNOWN"}
+STATUS_TITLES = {"ready": "READY", "degraded": "DEGRADED", "not_ready": "NOT READY", "no_gpu": "NO GPU", "unknown": "UNKNOWN"}
 _STATES = {"ok": "ok", "broken": "BROKEN", "unknown": "unknown", "not_applicable": "-"}
 _COLOURS = {
     "bold": "1",
@@ -70,12 +70,12 @@ class _Page:
 
     def _verdict(self, verdict: dict[str, Any]) -> Iterator[str]:
         status = str(verdict["status"])
-        yield from self._labelled(_STATUS.get(status, status), status, verdict["summary"], _LABEL + 1)
+        yield from self._labelled(STATUS_TITLES.get(status, status), status, verdict["summary"], _LABEL + 1)
         if verdict["broken_link"]:
             link = str(verdict["broken_link"])
             yield from self._labelled("Broken at", "bold", LINK_TITLES.get(link, link), _LABEL + 1)
         if verdict["next_command"]:
-            yield self._paint("bold", "Next".ljust(_LABEL + 1)) + self._paint("command", _clean(verdict["next_command"]))
+            yield self._paint("bold", "Next".ljust(_LABEL + 1)) + self._paint("command", clean(verdict["next_command"]))
 
     def _cards(self, devices: list[dict[str, Any]]) -> Iterator[str]:
         groups: dict[tuple[str, str, str], list[str]] = {}
@@ -84,7 +84,7 @@ class _Page:
             groups.setdefault(key, []).append(str(device["index"]))
         for (name, fitness, reason), numbers in groups.items():
             label = numbers[0] if len(numbers) == 1 else f"{len(numbers)} x"
-            yield f"  {label:<6}{_clean(name)}: {self._paint('bold', fitness)}"
+            yield f"  {label:<6}{clean(name)}: {self._paint('bold', fitness)}"
             yield from self._wrapped(reason, " " * 8, "dim")
 
     def _fallback(self, ways: list[dict[str, str]]) -> Iterator[str]:
@@ -93,15 +93,15 @@ class _Page:
         yield ""
         yield self._paint("bold", "What runs on the CPU")
         for way in ways:
-            yield f"  {_clean(way['what'])}"
-            yield "    " + self._paint("command", _clean(way["command"]))
+            yield f"  {clean(way['what'])}"
+            yield "    " + self._paint("command", clean(way["command"]))
 
     def _chain(self, chain: list[dict[str, str]]) -> Iterator[str]:
         wide = max(len(title) for title in LINK_TITLES.values())
         for link in chain:
             title = LINK_TITLES.get(link["link"], link["link"]).ljust(wide)
             state = self._paint(link["state"], _STATES.get(link["state"], link["state"]).ljust(8))
-            first, *rest = textwrap.wrap(_clean(link["reason"]), max(20, self._width - wide - 13)) or [""]
+            first, *rest = textwrap.wrap(clean(link["reason"]), max(20, self._width - wide - 13)) or [""]
             yield f"  {title}  {state} {first}".rstrip()
             for line in rest:
                 yield " " * (wide + 13) + line
@@ -109,25 +109,25 @@ class _Page:
     def _finding(self, group: list[Finding]) -> Iterator[str]:
         one = group[0]
         level = "known" if one.acknowledged else one.severity
-        yield f"  {self._paint(one.severity, level.ljust(_LABEL - 1))} {self._paint('bold', one.code)}  {_clean(one.subject)}"
+        yield f"  {self._paint(one.severity, level.ljust(_LABEL - 1))} {self._paint('bold', one.code)}  {clean(one.subject)}"
         yield from self._wrapped(one.message, " " * (_LABEL + 2))
         if len(group) > 1:
-            others = ", ".join(_clean(other.subject) for other in group[1:])
+            others = ", ".join(clean(other.subject) for other in group[1:])
             yield from self._wrapped(f"the same for {others}", " " * (_LABEL + 2), "dim")
         command, *advice = one.remedy.split("\n")
-        yield " " * (_LABEL + 2) + self._paint("command", f"-> {_clean(command)}")
+        yield " " * (_LABEL + 2) + self._paint("command", f"-> {clean(command)}")
         if one.severity != "info":
             for line in advice:
                 yield from self._wrapped(line, " " * (_LABEL + 5), "dim")
 
     def _labelled(self, label: str, style: str, text: Any, indent: int) -> Iterator[str]:
-        first, *rest = textwrap.wrap(_clean(text), self._width - indent) or [""]
+        first, *rest = textwrap.wrap(clean(text), self._width - indent) or [""]
         yield self._paint(style, label.ljust(indent)) + first
         for line in rest:
             yield " " * indent + line
 
     def _wrapped(self, text: Any, indent: str, style: str = "") -> Iterator[str]:
-        for line in textwrap.wrap(_clean(text), self._width - len(indent), break_on_hyphens=False):
+        for line in textwrap.wrap(clean(text), self._width - len(indent), break_on_hyphens=False):
             yield indent + (self._paint(style, line) if style else line)
 
     def _paint(self, style: str, text: str) -> str:
@@ -135,7 +135,7 @@ class _Page:
         return f"\033[{code}m{text}\033[0m" if self._colour and code else text
 
 
-def _clean(text: Any) -> str:
+def clean(text: Any) -> str:
     """One line without control characters: names and log lines come from hardware and from files of others."""
     return "".join(character if character.isprintable() else " " for character in str(text))
 
