@@ -14,12 +14,10 @@ from ._source import Source
 KFD = "/dev/kfd"
 RENDER_FOLDER = "/dev/dri"
 
-# Packages that say which ROCm a node has, of AMD and of distributions; some of AMD's carry the release in their names.
-_PACKAGES = re.compile(
-    r"(rocm(-core|-hip-runtime|-opencl-runtime|-runtime|-hip|-smi|-smi-lib|-dkms)?|rocminfo|amdrocm(-core|-runtime)?|hip-runtime-amd"
-    r"|hsa-rocr|libamdhip64|libhsa-runtime64|amd-smi|amd-smi-lib|amdgpu-core|amdgpu-dkms)-?\d*(\.\d+)*", re.ASCII)
-# Where there is no file that tells the release: the packages whose version is the release, the surest first.
-_TELLING = ("rocm-core", "amdrocm-core", "amdrocm", "rocm-runtime", "libhsa-runtime64-1", "hsa-rocr", "rocminfo")
+# Packages of distributions whose version is the release of their ROCm, the surest first. AMD's packages of such names have
+# numbers of their own, from 1.0 on; they come with rocm-core, which the reader of packages knows.
+_TELLING = ("rocm-runtime", "libhsa-runtime64-1", "rocminfo")
+_OLDEST = 3  # major release that distributions began with
 _HOPS = 4  # /opt/rocm → /etc/alternatives/rocm → /opt/rocm-6.2.4
 
 
@@ -48,33 +46,22 @@ def folders_of(opt: Iterable[str], inside: Iterable[str]) -> list[str]:
     return ["/opt/rocm", *inner, *(f"/opt/{name}" for name in newest(opt, "rocm-"))]
 
 
-def packages_of(installed: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """{name: version} of the packages that make up the ROCm of this node."""
-    return {name: package["version"] for name, package in sorted(installed.items())
-            if _PACKAGES.fullmatch(name) and package.get("version")}
+def release_of_packages(installed: dict[str, dict[str, Any]]) -> str | None:
+    """The release of a distribution's ROCm, from {name: {version}}."""
+    told = (release_of(str((installed.get(name) or {}).get("version"))) for name in _TELLING)
+    return next((release for release in told if release and int(release.partition(".")[0]) >= _OLDEST), None)
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
-    """amd.rocm where one is installed, amd.device_access where there is something to access."""
+    """amd.rocm.version and path where one is installed, amd.device_access where there is something to access."""
     amd: dict[str, Any] = {}
-    rocm = _rocm(source, known.packages.get("installed") or {})
-    if rocm:
-        amd["rocm"] = rocm
+    release, path = _on_disk(source)
+    release = release or release_of_packages(known.packages.get("installed") or {})
+    if release:
+        amd["rocm"] = {"version": release, "path": path}
     if (known.amd.get("driver") or {}).get("kfd") or any(device.get("vendor") == "amd" for device in known.devices):
         amd["device_access"] = source.probe("device_access")
     return {"amd": {key: value for key, value in amd.items() if value}}
-
-
-def _rocm(source: Source, installed: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    packages = packages_of(installed)
-    release, path = _on_disk(source)
-    telling = next((name for name in _TELLING if name in packages), None)
-    if release is None and telling:
-        release = release_of(packages[telling])
-    if release is None:
-        return {}
-    origins = [installed[name].get("origin") for name in ([telling] if telling else packages)]
-    return {"version": release, "path": path, "packages": packages, "origin": next(filter(None, origins), None)}
 
 
 def _on_disk(source: Source) -> tuple[str | None, str | None]:

@@ -20,8 +20,8 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]) 
 ACCESS = {"kfd_mode": "0660", "kfd_group": "render", "groups": ["render"], "accessible": True}
 
 
-def package(version: str, origin: str | None = None) -> dict[str, Any]:
-    return {"version": version, "origin": origin}
+def package(version: str | None) -> dict[str, Any]:
+    return {"version": version}
 
 
 def look(
@@ -78,8 +78,7 @@ def look(
     ],
 )
 def test_on_disk(files: dict[str, str], links: dict[str, str], expected: tuple[str, str]) -> None:
-    found = look(files, links)["rocm"]
-    assert (found["version"], found["path"], found["packages"]) == (*expected, {})
+    assert look(files, links) == {"rocm": {"version": expected[0], "path": expected[1]}}
 
 
 @pytest.mark.parametrize(
@@ -89,40 +88,26 @@ def test_none(files: dict[str, str]) -> None:
     assert look(files) == {}
 
 
-def test_packages() -> None:
-    packages = {
-        "rocm-core": package("6.2.4.60204-139~24.04", "amd"),
-        "rocm-core6.2.4": package("6.2.4.60204-139~24.04", "amd"),
-        "amdgpu-dkms": package("1:6.8.5.60204-2070768.24.04", "amd"),
-        "rocm-docs": package("1"),
-        "hipblas": package("2"),
-        "libc6": package("2.39"),
-    }
-    assert look({}, packages=packages) == {
-        "rocm": {
-            "version": "6.2.4",
-            "origin": "amd",
-            "packages": {
-                "amdgpu-dkms": "1:6.8.5.60204-2070768.24.04",
-                "rocm-core": "6.2.4.60204-139~24.04",
-                "rocm-core6.2.4": "6.2.4.60204-139~24.04",
-            },
-        }
-    }
-
-
-def test_packages_of_a_distribution() -> None:
-    packages = {"rocminfo": package("5.7.1-3+b1", "debian"), "libhsa-runtime64-1": package("6.1.2-3", "debian")}
-    assert look({}, packages=packages)["rocm"]["version"] == "6.1.2"
+@pytest.mark.parametrize(
+    ("packages", "expected"),
+    [
+        pytest.param({"rocminfo": "5.7.1-3+b1", "libhsa-runtime64-1": "6.1.2-3"}, "6.1.2", id="Debian"),
+        pytest.param({"rocm-runtime": "6.3.1-4.fc42"}, "6.3.1", id="Fedora"),
+        pytest.param(
+            {"rocminfo": "1.0.0.60204-139~24.04", "hsa-rocr": "1.14.0.60204-139~24.04"}, None, id="AMD, numbers of their own"
+        ),
+        pytest.param({"amdgpu-dkms": "1:6.8.5.60204"}, None, id="a driver alone"),
+        pytest.param({"rocminfo": None}, None, id="version unknown"),
+    ],
+)
+def test_packages_of_a_distribution(packages: dict[str, Any], expected: str | None) -> None:
+    found = look({}, packages={name: package(version) for name, version in packages.items()})
+    assert found == ({"rocm": {"version": expected}} if expected else {})
 
 
 def test_the_disk_is_surer_than_packages() -> None:
-    found = look({"/opt/rocm/.info/version": "7.1.0\n"}, packages={"rocminfo": package("5.7.1-3", "debian")})["rocm"]
-    assert (found["version"], found["origin"], found["packages"]) == ("7.1.0", "debian", {"rocminfo": "5.7.1-3"})
-
-
-def test_a_driver_package_alone_is_no_rocm() -> None:
-    assert look({}, packages={"amdgpu-dkms": package("1:6.8.5")}) == {}
+    found = look({"/opt/rocm/.info/version": "7.1.0\n"}, packages={"rocminfo": package("5.7.1-3")})
+    assert found == {"rocm": {"version": "7.1.0", "path": "/opt/rocm"}}
 
 
 def test_device_access() -> None:
