@@ -176,7 +176,8 @@ def test_a_message_over_several_lines_is_one() -> None:
 
 def test_open_module_on_an_old_card() -> None:
     text = (
-        "[ 3.1] NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:1b80)\n[ 3.1] NVRM: installed in this system is not supported by open\n"
+        "[ 3.1] NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:1b80)\n"
+        "[ 3.1] NVRM: installed in this system is not supported by open\n"
         "[ 3.1] NVRM: nvidia.ko because it does not include the required GPU\n[ 3.1] NVRM: System Processor (GSP).\n"
     )
     assert [(event["reason"], event["pci"]) for event in parse_kernel_log(text)] == [
