@@ -96,7 +96,7 @@ def probe_nvml(argument: Any) -> _Values:
         pynvml.nvmlInit()
     except Exception as error:
         missing = type(error).__name__ == "NVMLError_LibraryNotFound"
-        raise HostError("not_found" if missing else "refused", _text(error)) from None
+        raise HostError("not_found" if missing else "refused", _text(pynvml, error)) from None
     nvml = _Nvml(pynvml)
     wanted = frozenset((argument or {}).get("subsets") or ())
     answer: _Values = {
@@ -107,7 +107,7 @@ def probe_nvml(argument: Any) -> _Values:
     try:
         count = pynvml.nvmlDeviceGetCount()
     except Exception as error:
-        raise HostError("refused", _text(error)) from None
+        raise HostError("refused", _text(pynvml, error)) from None
     return {**answer, "devices": [_device(pynvml, index, wanted) for index in range(count)]}
 
 
@@ -115,7 +115,12 @@ def probe_nvml(argument: Any) -> _Values:
 PROBES: dict[str, Callable[[Any], Any]] = {"nvml": probe_nvml}
 
 
-def _text(error: Exception) -> str:
+def _text(pynvml: Any, error: Exception) -> str:
+    """NVML's own words. The binding has a list of its own, which calls a library mismatch otherwise than everybody else."""
+    code = getattr(error, "value", None)
+    if isinstance(code, int):
+        with contextlib.suppress(Exception):
+            return str(_plain(pynvml.nvmlErrorString(code)))
     return str(error) or type(error).__name__
 
 
@@ -146,9 +151,9 @@ class _Nvml:
                 self.lost = True
                 raise _Lost from None
             if self.code not in _NOT_HERE:
-                self.error = self.error or f"{function}: {_text(error)}"
+                self.error = self.error or f"{function}: {_text(self.pynvml, error)}"
         except Exception as error:  # a binding that is older than the library
-            self.error = self.error or f"{function}: {_text(error)}"
+            self.error = self.error or f"{function}: {_text(self.pynvml, error)}"
         return None
 
 
@@ -156,7 +161,7 @@ def _device(pynvml: Any, index: int, wanted: Iterable[str]) -> _Values:
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     except Exception as error:
-        return {"index": index, "handle_error": int(getattr(error, "value", 0) or 0), "error": _text(error)}
+        return {"index": index, "handle_error": int(getattr(error, "value", 0) or 0), "error": _text(pynvml, error)}
     nvml = _Nvml(pynvml)
     device: _Values = {"index": index}
     steps = [_memory, _simple, _constraints, _health, _fields, _fabric, _mig]

@@ -96,6 +96,12 @@ def test_old_bindings_answer_bytes_and_lack_functions(use: Any) -> None:
     }
 
 
+def test_nvmls_own_words_outrank_those_of_the_binding(use: Any) -> None:
+    module = binding(nvmlInit=refuse(42), nvmlErrorString=lambda code: f"own words of {code}".encode())
+    with pytest.raises(HostError, match="own words of 42"):
+        use(module)
+
+
 def library_not_found(*_arguments: Any) -> None:
     raise NVMLError_LibraryNotFound(12)
 
