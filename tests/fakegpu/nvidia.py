@@ -31,7 +31,9 @@ def render(machine: Machine, profile: Profile) -> None:
         return
     row = packing(profile)
     _files(machine, profile, row)
-    if nvidia.get("loaded"):
+    if profile.about.get("wsl"):
+        machine.node("/dev/dxg", major=10, minor=125)
+    elif nvidia.get("loaded") and not profile.about.get("container"):
         _loaded(machine, profile)
     if nvidia.get("library"):
         _libraries(machine, profile, row)

@@ -161,7 +161,7 @@ def init_error(profile: Profile) -> Optional[int]:
         return int(nvidia["init_error"])
     if not nvidia.get("loaded"):
         return 9
-    return 18 if nvidia["library"] != nvidia["loaded"] else None
+    return 18 if nvidia["library"] != nvidia["loaded"] and not profile.about.get("wsl") else None
 
 
 def probe(profile: Profile) -> Any:

@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 PROFILES = HERE.parent / "profiles"
 
 KEYS = {"description", "distribution", "architecture", "machine", "container", "wsl", "hypervisor", "memory_mib", "gpus", "devices", "kernel", "nvidia",
-        "amd", "software", "services", "packages", "trouble", "expect", "user", "files", "log"}
+        "amd", "software", "services", "packages", "trouble", "expect", "user", "files", "infiniband", "kernel_build"}
 KERNEL_KEYS = {"running", "installed", "next_boot", "headers", "secure_boot", "iommu", "cgroup", "blacklist_nouveau",
                "nouveau_in_initramfs", "cmdline", "mok"}
 NVIDIA_KEYS = {"version", "module", "origin", "loaded", "library", "held", "dkms", "built", "nvml", "signer", "persistence", "toolkit_dkms",
@@ -149,7 +149,8 @@ def _kernel(kernel: Dict[str, Any], system: Mapping[str, Any], name: str) -> Dic
     running = names.get(kernel.get("running", "default"), kernel.get("running"))
     installed = [names.get(release, release) for release in kernel.get("installed", [running])]
     headers = [names.get(release, release) for release in kernel.get("headers", installed)]
-    next_boot = names.get(kernel.get("next_boot", installed[-1]), kernel.get("next_boot", installed[-1]))
+    last = kernel.get("next_boot", installed[-1] if installed else None)
+    next_boot = names.get(last, last)
     return {"secure_boot": False, "iommu": True, "cgroup": 2, "blacklist_nouveau": None, "nouveau_in_initramfs": None, **kernel,
             "running": running, "installed": installed, "next_boot": next_boot, "headers": headers}
 

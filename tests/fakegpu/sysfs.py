@@ -22,10 +22,12 @@ _MAKERS = {"physical": ("Supermicro", "SYS-821GE-TNHR"), "kvm": ("QEMU", "Standa
 
 def render(machine: Machine, profile: Profile) -> None:
     """Everything below /sys that does not belong to one driver."""
-    for gpu in [*profile.gpus, *profile.devices]:
-        _card(machine, profile, gpu)
-    _iommu(machine, profile)
-    _drm(machine, profile)
+    if not profile.about.get("wsl"):  # the host's cards have no PCI functions there
+        for gpu in [*profile.gpus, *profile.devices]:
+            _card(machine, profile, gpu)
+        _iommu(machine, profile)
+        _drm(machine, profile)
+    _infiniband(machine, profile)
     _rest(machine, profile)
 
 
@@ -190,6 +192,17 @@ def _drm(machine: Machine, profile: Profile) -> None:
             machine.link(f"/sys/class/drm/{name}", place)
             machine.node(f"/dev/dri/{name}", major=226, minor=minor, mode="0660", group="render" if name.startswith("render") else "video")
         gpu.state["card"] = number
+
+
+def _infiniband(machine: Machine, profile: Profile) -> None:
+    """Adapters, with the vendor's marks in their vital product data."""
+    for name, about in (profile.about.get("infiniband") or {}).items():
+        folder = folder_of(machine, about["address"])
+        machine.values(f"{folder}/infiniband/{name}", node_type="1: CA", fw_ver="28.43.2026")
+        machine.link(f"{folder}/infiniband/{name}/device", folder)
+        machine.link(f"/sys/class/infiniband/{name}", f"{folder}/infiniband/{name}")
+        text = f"Nvidia ConnectX-7 mezz for HGX B200 {about['vpd']}".encode()
+        machine.write(f"{folder}/vpd", b"\x82" + len(text).to_bytes(2, "little") + text + b"\x78")
 
 
 def _rest(machine: Machine, profile: Profile) -> None:
