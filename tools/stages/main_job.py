@@ -27,7 +27,7 @@ def python(name: str, arguments: list[str], *folders: Path) -> int:
     """Run Python of a virtual environment, with our test tools and more folders to import from; its exit status."""
     venv = _set_up(name)
     path = os.pathsep.join(map(str, (CHECKOUT / "tests", *folders)))
-    argv = [venv / "bin" / "python", *arguments]
+    argv = [str(venv / "bin" / "python"), *arguments]
     return subprocess.run(argv, cwd=CHECKOUT, env=venvs.inside(venv, PYTHONPATH=path), check=False).returncode
 
 

@@ -56,7 +56,7 @@ def ensure(name: str, interpreter: Interpreter) -> Path:
 
 
 def compiler() -> Path:
-    """A folder for PYTHONPATH with nothing but the C compiler in the `ziglang` wheel, which the scenarios' environment holds."""
+    """A folder for PYTHONPATH with nothing but the C compiler: the wheel `ziglang`, which the scenarios' environment holds."""
     package = next(ensure("molecule", best()).glob("lib/python*/site-packages/ziglang"))
     folder = BUILD / "compiler" / package.parents[3].name
     folder.mkdir(parents=True, exist_ok=True)
