@@ -27,14 +27,15 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
+        _validation, arguments = self.validate_argument_spec(  # type: ignore[no-untyped-call]
             argument_spec={
                 "results": {"type": "dict", "required": True},
                 "style": {"type": "str", "choices": ["full", "table", "json"], "default": "full"},
             }
         )
         lines = {"full": _full, "table": table, "json": _json}[arguments["style"]](arguments["results"])
-        Display().display("\n".join(["", *lines, ""]), stderr=constants.DEFAULT_STDOUT_CALLBACK not in _FOR_PEOPLE)
+        callback = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+        Display().display("\n".join(["", *lines, ""]), stderr=callback not in _FOR_PEOPLE)
         return {"changed": False, "lines": lines}
 
 

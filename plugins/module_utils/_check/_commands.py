@@ -146,6 +146,18 @@ def _fabric(node: Node) -> str:
     )
 
 
+def _utils(node: Node) -> str:
+    """nvidia-smi, by the package that has it."""
+    branch = node.driver_branch
+    found = distribution(node)
+    package = {
+        _UBUNTU: f"nvidia-utils-{branch}" if branch else "nvidia-utils",
+        _DEBIAN: "nvidia-smi",
+        _SUSE: "nvidia-compute-utils",
+    }
+    return f"{_INSTALL.get(found, 'sudo apt-get install')} {package.get(found, 'nvidia-driver-cuda')}"
+
+
 def _repair(node: Node) -> str:
     return {_SUSE: "sudo zypper verify", _EL: "sudo dnf distro-sync", _FEDORA: "sudo dnf distro-sync"}.get(
         distribution(node), "sudo dpkg --configure -a && sudo apt-get --fix-broken install"
@@ -207,6 +219,7 @@ _WORDS: dict[str, Callable[[Node], str]] = {
     "reinstall": _reinstall,
     "hold": _hold,
     "repair": _repair,
+    "utils_install": _utils,
     "policy": _policy,
     "sign": _sign,
     "enrol": _enrol,

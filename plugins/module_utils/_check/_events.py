@@ -29,6 +29,12 @@ _RECOVERIES = {
         "sudo fuser -v /dev/nvidia*\nEnd these jobs, then: sudo nvidia-smi --gpu-reset -i {address}",
     ),
 }
+_LOOK = {  # by the class of an Xid: the command that shows or mends most
+    "application": "sudo dmesg | grep 'Xid.*: {xid},'",
+    "memory": "nvidia-smi -q -d ECC,ROW_REMAPPER,PAGE_RETIREMENT -i {address}",
+    "nvlink": "nvidia-smi nvlink --status -i {address}",
+    "thermal": "nvidia-smi -q -d PERFORMANCE,TEMPERATURE -i {address}",
+}
 _CODES = {"critical": "NV-XID-CRITICAL", "warning": "NV-XID-WARNING", "info": "NV-XID-INFO"}
 
 
@@ -106,9 +112,12 @@ def _xid(node: Node, event: Section) -> Finding:
     facts = _facts(event, xid=number)
     if row is None:
         return finding(node, "NV-XID-UNKNOWN", where, facts, xid=number, address=where, times=times(event))
-    severity = row.severity
+    severity, often = row.severity, times(event)
     if number == _RECOVERY_XID:
         severity = "info"  # the recovery itself is a finding of its own; the notice is the log's part of it
+    elif severity == "critical" and _over(node, where):
+        severity, often = "warning", f"{often}; the driver asks for no recovery any more"
+    command = _LOOK.get(row.class_, "sudo systemctl reboot" if severity == "critical" else "sudo nvidia-bug-report.sh")
     return finding(
         node,
         _CODES.get(severity, "NV-XID-WARNING"),
@@ -117,8 +126,17 @@ def _xid(node: Node, event: Section) -> Finding:
         xid=number,
         address=where,
         name=row.meaning,
-        action=row.next_step.replace("{address}", where),
-        times=times(event),
+        action=row.next_step,
+        command=command.format(xid=number, address=where),
+        times=often,
+    )
+
+
+def _over(node: Node, where: str) -> bool:
+    """Whether the driver shows the GPU and says itself that nothing is to be done: what the log tells is of the past."""
+    return any(
+        address(device) == where and device.get("recovery_action") == "none" and not device.get("lost")
+        for device in node.nvidia
     )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from ._finding import finding, of_device
-from ._node import Node, address, at, join, name, same_version
+from ._node import Node, Section, address, at, join, name, same_version
 from ._nvidia_driver import loaded
 from ._presence import why_lost
 from ._report import Finding
@@ -45,6 +45,18 @@ def _check(node: Node, explained: set[int]) -> Iterator[Finding]:
     if error and node.get("nvidia.nvml.usable") is False and not seen and mismatch is None and not node.problems("nvml"):
         yield finding(node, "NV-NVML-FAILED", "NVML", {"error": error}, error=_one_line(error))
     yield from _not_shown(node)
+    if loaded(node) and not (texts or node.problems(*_SOURCES)) and not any(_shown(device) for device in node.nvidia):
+        yield finding(
+            node,
+            "NV-NOT-ASKED",
+            "NVML",
+            {"nvml": node.get("nvidia.nvml")},
+            devices=join(name(device) for device in node.nvidia),
+        )
+
+
+def _shown(device: Section) -> bool:
+    return bool(set(_SOURCES) & set(device.get("source") or ()))
 
 
 def _texts(node: Node) -> list[str]:
@@ -64,7 +76,7 @@ def _mismatch(node: Node, texts: list[str]) -> Finding | None:
     module, library = driver.get("loaded_version"), driver.get("library_version")
     differ = bool(module and library and loaded(node) and not node.container and not same_version(module, library))
     words = next((text for text in texts if _mismatched(text)), None)
-    if not differ and (words is None or not (words in texts[: len(texts)] and _current(node))):
+    if not differ and (words is None or not _current(node)):
         return None
     if not library and words:
         told = _LIBRARY.search(words)

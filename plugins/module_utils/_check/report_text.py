@@ -145,7 +145,8 @@ def _groups(findings: list[Finding]) -> list[list[Finding]]:
     groups: dict[tuple[int, str, bool], list[Finding]] = {}
     for one in findings:
         alike = one.code if one.code.startswith(("NV-XID", "SRC-", "AMD-EVENT", "NV-LOG", "TORCH", "CTR-CDI")) else ""
-        key = (ORDER.index(one.severity), one.code + (one.message if alike else ""), one.acknowledged)
+        told = one.evidence.get("xid") or one.message if alike else ""
+        key = (ORDER.index(one.severity), f"{one.code}{told}", one.acknowledged)
         groups.setdefault(key, []).append(one)
     return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 

@@ -112,6 +112,9 @@ ver hangs","remedy":"sudo systemctl reboot\\nProcesses in uninterruptible sleep 
  as well, reset the machine by its BMC.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "NV-SMI-CRASHED":{"severity":"critical","link":"nvml_kfd","message":"{source} crashed: {error}","remedy":"{reinstall}\
 \\nThen nvidia-smi -q -x >/dev/null; echo $?","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+"NV-NOT-ASKED":{"severity":"unknown","link":"nvml_kfd","message":"the NVIDIA driver is loaded, but neither pynvml nor n\
+vidia-smi is here to ask it: the health of {devices} is not known","remedy":"{utils_install}","reference":"https://docs\
+.nvidia.com/deploy/gpu-debug-guidelines/"},
 "NV-NO-DEVICE-NODES":{"severity":"critical","link":"device_nodes","message":"the nvidia module is loaded, but {missing}\
  is missing","remedy":"sudo nvidia-modprobe -c 0 -u","reference":"https://docs.nvidia.com/datacenter/tesla/driver-insta\
 llation-guide/"},
@@ -155,12 +158,12 @@ tps://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "NV-NOT-HELD":{"severity":"info","message":"nothing keeps driver {version} at its branch: the next upgrade may replace \
 it under running jobs","remedy":"{hold}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guid\
 e/"},
-"NV-XID-CRITICAL":{"severity":"critical","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{action}","refer\
-ence":"https://docs.nvidia.com/deploy/xid-errors/"},
-"NV-XID-WARNING":{"severity":"warning","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{action}","referen\
-ce":"https://docs.nvidia.com/deploy/xid-errors/"},
-"NV-XID-INFO":{"severity":"info","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{action}","reference":"h\
-ttps://docs.nvidia.com/deploy/xid-errors/"},
+"NV-XID-CRITICAL":{"severity":"critical","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{command}\\n{act\
+ion}","reference":"https://docs.nvidia.com/deploy/xid-errors/"},
+"NV-XID-WARNING":{"severity":"warning","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{command}\\n{actio\
+n}","reference":"https://docs.nvidia.com/deploy/xid-errors/"},
+"NV-XID-INFO":{"severity":"info","message":"Xid {xid} on {address}: {name}; {times}","remedy":"{command}\\n{action}","r\
+eference":"https://docs.nvidia.com/deploy/xid-errors/"},
 "NV-XID-UNKNOWN":{"severity":"warning","message":"Xid {xid} on {address}, not in the table of this version; {times}","r\
 emedy":"sudo dmesg | grep 'Xid.*: {xid},'\\nLook the code up at docs.nvidia.com/deploy/xid-errors.","reference":"https:\
 //docs.nvidia.com/deploy/xid-errors/"},
