@@ -10,7 +10,7 @@ from pathlib import Path
 from . import docker, sanity, venvs
 from .runner import Stage
 
-_PYTEST = "{python} -m pytest -q"
+_PYTEST = "{python} -m pytest -q --basetemp={work}/tmp"
 _NODE = "tests/unit --ignore-glob=*/plugins/modules/* --ignore-glob=*/plugins/filter/* --ignore-glob=*/tools/stages/*"
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
@@ -32,7 +32,7 @@ def _unit() -> list[Stage]:
 
 
 def _lint() -> list[Stage]:
-    mypy = f"{{python}} -m mypy {_OURS}/plugins {_OURS}/tests tools noxfile.py"
+    mypy = f"{{python}} -m mypy {_OURS}/plugins {_OURS}/tests/unit tests/conftest.py tests/fakegpu tests/bench tools noxfile.py"
     return [
         Stage("ruff", "lint", ("{python} -m ruff check --no-cache .",)),
         Stage("mypy", "lint", (mypy,), environment={"MYPYPATH": "{collections}:tests:tools"}),
