@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from ._amd_cards import amd_addresses, board_of, has_name, served_cards
 from ._inventory import Inventory
 from ._source import Source
 
@@ -145,8 +146,6 @@ def driver_of(entries: list[Entry], kernel_release: str | None) -> dict[str, Any
 def place(devices: list[dict[str, Any]], known: Inventory) -> list[dict[str, Any]]:
     """Devices with an address each. Entries without one are those cards, in the order of the bus, that no other entry names; an
     entry for a function that is not on the bus is a partition of its board."""
-    from .kfd import amd_addresses, board_of
-
     present = sorted(amd_addresses(known))
     for device in devices:
         if device["pci"]["address"]:
@@ -169,20 +168,8 @@ def place(devices: list[dict[str, Any]], known: Inventory) -> list[dict[str, Any
 
 def is_open(known: Inventory) -> bool:
     """Whether the driver is there and the kernel's own files left kind, memory or name of a card open."""
-    if not (known.amd.get("driver") or {}).get("loaded"):
-        return False
-    served = [device for device in known.devices if device.get("vendor") == "amd"
-              and (device.get("pci") or {}).get("kernel_driver") in ("amdgpu", None)]
-    return any(not device.get("gfx_target") or not (device.get("memory") or {}).get("total_mib") or not _has_name(device)
-               for device in served)
-
-
-def _has_name(device: dict[str, Any]) -> bool:
-    """Whether the card told its name, or our tables will: of a chip that they know, the tool knows no more."""
-    from .._knowledge.amd import chip
-
-    known = chip(device["pci"].get("device_id") or "", device["pci"].get("revision")) if device.get("pci") else None
-    return bool(device.get("name")) or (known is not None and known.certainty == "listed")
+    return any(not device.get("gfx_target") or not (device.get("memory") or {}).get("total_mib") or not has_name(device)
+               for device in served_cards(known))
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable
 
+from ._amd_cards import uuid_of
 from ._inventory import Inventory
 from ._source import Source
 
@@ -140,8 +141,6 @@ class _Card:
         return None if number is None else number // _MIB
 
     def _uuid(self) -> str | None:
-        from .kfd import uuid_of
-
         text = self._value("unique_id") or ""
         return uuid_of(int(text, 16)) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,16}", text) else None
 

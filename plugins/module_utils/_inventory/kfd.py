@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from ._amd_cards import address_of_location, amd_addresses, uuid_of
 from ._inventory import Inventory
 from ._source import Source
 
@@ -43,35 +44,6 @@ def parse_properties(text: str) -> dict[str, int]:
     if not found:
         raise ValueError("no row of a name and a number")
     return found
-
-
-def address_of_location(location: int, domain: int | None, present: Collection[str]) -> str:
-    """The PCI address of the board that `location` (bus << 8 | device << 3 | function) stands for.
-
-    A partition is told by function bits that do not exist on the bus, or, in newer kernels, by bits 28 to 31: it belongs to
-    the function that does exist. `present` holds the addresses of this machine, where a domain that is not told is looked up.
-    """
-    slot = f":{location >> 8 & 0xff:02x}:{location >> 3 & 0x1f:02x}."
-    return board_of(f"{_domain(domain, slot, present)}{slot}{location & 7}", present)
-
-
-def board_of(address: str, present: Collection[str]) -> str:
-    """The address itself if it is present, else the first function of its slot."""
-    slot = address[:-1]
-    return address if address in present else min((other for other in present if other[:-1] == slot), default=f"{slot}0")
-
-
-def _domain(domain: int | None, slot: str, present: Collection[str]) -> str:
-    if domain is not None:
-        return f"{domain & 0xffffffff:04x}"
-    domains = {address.partition(":")[0] for address in present if slot in address}
-    return domains.pop() if len(domains) == 1 else "0000"
-
-
-def amd_addresses(known: Inventory) -> list[str]:
-    """Addresses of the AMD devices that are known so far."""
-    return [device["pci"]["address"] for device in known.devices
-            if device.get("vendor") == "amd" and (device.get("pci") or {}).get("address")]
 
 
 def group_boards(nodes: list[Node], present: Collection[str]) -> dict[str, list[Node]]:
@@ -107,11 +79,6 @@ def describe(address: str, nodes: list[Node]) -> dict[str, Any]:
     if len(nodes) > 1:
         device["partitioning"] = {"partitions": len(nodes)}
     return device
-
-
-def uuid_of(unique_id: int | None) -> str | None:
-    """The uuid as AMD's tools print it; None for the zero of a consumer card."""
-    return f"GPU-{unique_id:016x}" if unique_id else None
 
 
 def xgmi_of(address: str, boards: dict[str, list[Node]], linked: set[int] | None) -> dict[str, int | None] | None:

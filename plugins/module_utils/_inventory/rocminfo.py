@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: AMD GPUs as `rocminfo` lists them; asked last, where neither the kernel's files nor amd-smi told the kind of a card.
+"""Private: AMD GPUs as `rocminfo` lists them; asked last, where neither the kernel nor amd-smi told kind and name of a card.
 
 It is also what tells of AMD GPUs under WSL, which has neither PCI functions nor a compute driver in sysfs.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ._amd_cards import address_of_location, amd_addresses, has_name, served_cards
 from ._inventory import Inventory
 from ._source import Source
 
@@ -95,8 +96,6 @@ def _target(agent: Agent) -> str | None:
 
 def group(agents: list[Agent], known: Inventory) -> dict[str | None, list[Agent]]:
     """{PCI address: its agents}; a location that is told twice counts once."""
-    from .kfd import address_of_location, amd_addresses
-
     boards: dict[str | None, list[Agent]] = {}
     present = amd_addresses(known)
     for agent in agents:
@@ -108,12 +107,9 @@ def group(agents: list[Agent], known: Inventory) -> dict[str | None, list[Agent]
 
 
 def is_open(known: Inventory) -> bool:
-    """Whether a runtime can be there, and the kind of a card is still open."""
-    if known.system.get("wsl"):
-        return True
-    served = [device for device in known.devices if device.get("vendor") == "amd"
-              and (device.get("pci") or {}).get("kernel_driver") in ("amdgpu", None)]
-    return bool((known.amd.get("driver") or {}).get("loaded")) and any(not device.get("gfx_target") for device in served)
+    """Whether a runtime can be there, and kind or name of a card is still open."""
+    cards = served_cards(known)
+    return bool(known.system.get("wsl")) or any(not device.get("gfx_target") or not has_name(device) for device in cards)
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:

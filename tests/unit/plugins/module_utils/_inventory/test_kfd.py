@@ -11,6 +11,7 @@ import pytest
 import yaml
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import ReplayHost
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory import kfd
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._amd_cards import board_of
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 from hypothesis import HealthCheck, given, settings
@@ -150,24 +151,6 @@ def test_a_location_told_twice_counts_once() -> None:
     assert "partitioning" not in device
 
 
-@pytest.mark.parametrize(
-    ("location", "domain", "present", "address"),
-    [
-        (0x1900, 0, (), "0000:19:00.0"),
-        (0x0503, 0, (), "0000:05:00.0"),
-        (0x0503, 0, ("0000:05:00.0",), "0000:05:00.0"),
-        (0x0503, 0, ("0000:05:00.3",), "0000:05:00.3"),  # a function passed through to a guest
-        (0x0500, 0, ("0000:05:00.1",), "0000:05:00.1"),
-        (0x0300, None, ("0002:03:00.0",), "0002:03:00.0"),
-        (0x0300, None, ("0001:03:00.0", "0002:03:00.0"), "0000:03:00.0"),
-        (0x0300, None, (), "0000:03:00.0"),
-        (0xC4F8, 0, (), "0000:c4:1f.0"),
-    ],
-)
-def test_address_of_location(location: int, domain: int | None, present: tuple[str, ...], address: str) -> None:
-    assert kfd.address_of_location(location, domain, present) == address
-
-
 def hive(boards: int, links: dict[int, list[int]], hive_id: int = 99) -> dict[str, str]:
     files = {"0/properties": PROCESSOR}
     for number in range(1, boards + 1):
@@ -259,7 +242,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 def test_no_number_breaks_the_reader(rows: dict[str, int]) -> None:
     files = {f"{number}/properties": node(0x0300, **rows) for number in (1, 2)}
     for device in look(files).devices:
-        assert kfd.board_of(device["pci"]["address"], ()) == device["pci"]["address"]
+        assert board_of(device["pci"]["address"], ()) == device["pci"]["address"]
 
 
 def _captured(captures: Path) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
