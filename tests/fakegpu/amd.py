@@ -16,6 +16,7 @@ KFD = "/sys/devices/virtual/kfd/kfd"
 MIB = 1 << 20
 PARTITIONS = {"SPX": 1, "DPX": 2, "QPX": 4, "CPX": 8}
 INBOX = "kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko.xz"
+_CACHES_KIB = (32, 4096, 262144)  # per level; the runtime of AMD refuses a GPU without any
 _RAS_BLOCKS = ("umc", "gfx", "sdma", "mmhub", "xgmi_wafl")
 
 
@@ -139,16 +140,18 @@ def _kfd(machine: Machine, profile: Profile, cards: List[Gpu]) -> None:
     for number in range(sockets):
         _cpu_node(machine, f"{topology}/nodes/{number}", profile.about["memory_mib"] // sockets)
     for place, (gpu, part) in enumerate(nodes):
-        _gpu_node(machine, f"{topology}/nodes/{sockets + place}", gpu, part, place)
         peers = [sockets + other for other, (mate, _part) in enumerate(nodes) if mate is not gpu and mate.get("xgmi") and gpu.get("xgmi")]
         down = gpu.get("xgmi_down", 0)
-        _links(machine, f"{topology}/nodes/{sockets + place}/io_links", sockets + place, [(0, 2), *((peer, 11) for peer in peers[: len(peers) - down])])
+        ends = [(0, 2), *((peer, 11) for peer in peers[: len(peers) - down])]
+        _gpu_node(machine, f"{topology}/nodes/{sockets + place}", gpu, part, place, len(ends))
+        _links(machine, f"{topology}/nodes/{sockets + place}/io_links", sockets + place, ends)
     access = profile.amd.get("kfd") or {}
     machine.node("/dev/kfd", major=235, minor=0, mode=access.get("mode", "0660"), group=access.get("group", "render"))
     for minor in range(128 + len(cards), 128 + len(nodes)):
         place = f"/sys/devices/platform/amdgpu_xcp.{minor - 128 - len(cards)}/drm/renderD{minor}"
         machine.values(place, dev=f"226:{minor}")
         machine.link(f"/sys/class/drm/renderD{minor}", place)
+        machine.link(f"/sys/dev/char/226:{minor}", place)
         machine.node(f"/dev/dri/renderD{minor}", major=226, minor=minor, mode="0660", group="render")
     user = profile.about.get("user") or {}
     groups = user.get("groups", ["root"] if profile.about.get("euid", 0) == 0 else [])
@@ -158,7 +161,7 @@ def _kfd(machine: Machine, profile: Profile, cards: List[Gpu]) -> None:
 
 
 def _cpu_node(machine: Machine, folder: str, memory_mib: int) -> None:
-    machine.write(f"{folder}/properties", _rows(cpu_cores_count=16, simd_count=0, mem_banks_count=1, caches_count=0, io_links_count=1, cpu_core_id_base=0,
+    machine.write(f"{folder}/properties", _rows(cpu_cores_count=16, simd_count=0, mem_banks_count=1, caches_count=0, io_links_count=0, cpu_core_id_base=0,
                                                 simd_id_base=0, max_waves_per_simd=0, vendor_id=0, device_id=0, location_id=0, domain=0, drm_render_minor=0,
                                                 max_engine_clk_ccompute=3700))
     machine.write(f"{folder}/mem_banks/0/properties", _rows(heap_type=0, size_in_bytes=memory_mib * MIB, flags=0, width=64, mem_clk_max=4800))
@@ -166,14 +169,15 @@ def _cpu_node(machine: Machine, folder: str, memory_mib: int) -> None:
     machine.write(f"{folder}/name", "\n")
 
 
-def _gpu_node(machine: Machine, folder: str, gpu: Gpu, part: int, place: int) -> None:
+def _gpu_node(machine: Machine, folder: str, gpu: Gpu, part: int, place: int, links: int) -> None:
     count, gfx = partitions(gpu), gpu.get("gfx")
     domain, bus, slot = gpu.address.split(":")
     location = int(bus, 16) << 8 | int(slot.split(".")[0], 16) << 3 | part
     units = gpu.get("cu") // count
     engines, arrays = gpu.get("shader")
     machine.write(f"{folder}/properties", _rows(
-        cpu_cores_count=0, simd_count=units * gpu.get("simd_per_cu"), mem_banks_count=1, caches_count=80, io_links_count=1, p2p_links_count=0, cpu_core_id_base=0,
+        cpu_cores_count=0, simd_count=units * gpu.get("simd_per_cu"), mem_banks_count=1, caches_count=len(_CACHES_KIB), io_links_count=links, p2p_links_count=0,
+        cpu_core_id_base=0,
         simd_id_base=2147487744 + place * 256, max_waves_per_simd=16 if gpu.get("wave") == 32 else 8, lds_size_in_kb=64, gds_size_in_kb=0, num_gws=64,
         wave_front_size=gpu.get("wave"), array_count=max(engines * arrays // count, 1), simd_arrays_per_engine=arrays, cu_per_simd_array=10,
         simd_per_cu=gpu.get("simd_per_cu"), max_slots_scratch_cu=32, gfx_target_version=gfx, vendor_id=4098, device_id=int(gpu.get("device"), 16),
@@ -184,6 +188,9 @@ def _gpu_node(machine: Machine, folder: str, gpu: Gpu, part: int, place: int) ->
     visible = gpu.get("bar_mib") >= gpu.get("vram_mib")
     machine.write(f"{folder}/mem_banks/0/properties", _rows(heap_type=1 if visible else 2, size_in_bytes=gpu.get("vram_mib") * MIB // count, flags=0, width=256,
                                                             mem_clk_max=gpu.get("clocks")[1]))
+    for level, size in enumerate(_CACHES_KIB, 1):
+        machine.write(f"{folder}/caches/{level - 1}/properties", _rows(processor_id_low=2147487744 + place * 256, level=level, size=size, cache_line_size=128,
+                                                                       cache_lines_per_tag=1, association=0, latency=0, type=9, sibling_map="1,0"))
     machine.values(folder, gpu_id=4096 + place * 97)
     machine.write(f"{folder}/name", "ip discovery\n")
 

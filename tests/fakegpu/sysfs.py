@@ -190,6 +190,7 @@ def _drm(machine: Machine, profile: Profile) -> None:
             machine.write(f"{place}/uevent", f"MAJOR=226\nMINOR={minor}\nDEVNAME=dri/{name}\nDEVTYPE=drm_minor\n")
             machine.link(f"{place}/device", folder)
             machine.link(f"/sys/class/drm/{name}", place)
+            machine.link(f"/sys/dev/char/226:{minor}", place)
             machine.node(f"/dev/dri/{name}", major=226, minor=minor, mode="0660", group="render" if name.startswith("render") else "video")
         gpu.state["card"] = number
 

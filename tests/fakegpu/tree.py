@@ -19,7 +19,9 @@ from .render import machine_of
 # The container's own: a tree that brought these would break it.
 _NOT_IN_ROOT = ("/bin", "/sbin", "/lib", "/lib64", "/proc", "/dev", "/sys", "/usr/lib64/ld-", "/usr/lib/ld-", "/var/lib/dpkg", "/var/lib/rpm", "/.dockerenv",
                 "/usr/lib/systemd/system/ssh.service", "/usr/lib/systemd/system/cron.service", "/usr/bin/docker", "/usr/bin/podman", "/run/systemd")
-_NOT_STOOD_IN_FOR = ("uname", "systemctl", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock")
+_NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock")
+# Files of /proc that a container may get mounted over its own, one by one.
+_PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")
 _OUTPUTS = "/usr/share/fakegpu/commands"
 
 
@@ -50,6 +52,9 @@ def write_tree(profile: Profile, folder: Path, commands: bool = True) -> None:
     _write(folder / "commands.json", json.dumps(machine.commands, indent=1) + "\n")
     rows = [f"{path} {node.kind} {node.major} {node.minor} {node.mode} {node.group}\n" for path, node in sorted(machine.nodes.items()) if node.major != 1]
     _write(folder / "nodes", "".join(rows))
+    for path in _PROC:
+        if path in machine.files:
+            _write(folder / path[1:], machine.files[path])
     status = machine.files.get("/var/lib/dpkg/status")
     if status is not None:
         _write(folder / "dpkg-status", status)
