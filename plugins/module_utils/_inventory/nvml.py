@@ -84,7 +84,7 @@ def parse_answer(answer: Any) -> tuple[dict[str, Any], list[str]]:
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("devices"), list):
         raise ValueError("no list of devices")
-    opened = [device for device in answer["devices"] if "handle_error" not in device]
+    opened = [device for device in answer["devices"] if "handle_error" not in device and (device.get("pci_bus_id") or device.get("uuid"))]
     troubles = [f"GPU {_name(device)}: {device['error']}" for device in answer["devices"] if device.get("error")]
     troubles += [f"GPU {_name(device)}: {words.LOST}" for device in opened if device.get("lost")]
     cuda = _whole(answer.get("cuda_driver_version"))
