@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 _Events = dict[tuple[Any, ...], dict[str, Any]]
 
 _MESSAGE_LIMIT = 240  # characters of a message that are kept
+_LINE_LIMIT = 2000  # characters of a line that are looked at; the kernel's own limit is 1024 (LOG_LINE_MAX)
 _EVENT_LIMIT = 500  # different events; a log that is somebody's trap has no more
 
 _DECODED = re.compile(r"^(?:\w+ *: *\w+ *: )")  # dmesg --decode: facility, level
@@ -86,7 +87,7 @@ def parse_kernel_log(text: str, boot_time: int | None = None) -> list[dict[str, 
     for number, line in enumerate(lines):
         if number < taken or not any(hint in line for hint in _HINTS):
             continue
-        stamp, message = _split(line)
+        stamp, message = _split(line[:_LINE_LIMIT])
         if message.startswith("NVRM: The NVIDIA"):
             rest = _continuation(lines[number + 1: number + 4])
             message, taken = " ".join([message, *rest]), number + 1 + len(rest)
