@@ -14,6 +14,8 @@ _PYTEST = "{python} -m pytest -q --basetemp={work}/tmp"
 _NODE = "tests/unit --ignore-glob=*/plugins/modules/* --ignore-glob=*/plugins/filter/* --ignore-glob=*/tools/stages/*"
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
+# Named, because Ansible's discovery may choose a version manager's shim that refuses to run.
+_PYTHON = "--extra-vars ansible_python_interpreter='{python}'"
 _OURS = "{collections}/ansible_collections/gpufleet/node"
 
 
@@ -62,7 +64,7 @@ def _artefact() -> list[Stage]:
             build,
             f"{_GALAXY} install {_ARTEFACT} --collections-path {{work}}/site --offline",
             "{python} -m ansible adhoc localhost --connection local --module-name gpufleet.node.gpu_facts",
-            "{python} -m ansible playbook gpufleet.node.check_gpu --inventory localhost, --connection local",
+            f"{{python}} -m ansible playbook gpufleet.node.check_gpu --inventory localhost, --connection local {_PYTHON}",
         ), venv="controller-newest", copy=True, prepare=_alone, flaw=docker.no_hosts),
     ]
 
