@@ -102,10 +102,10 @@ def _completed(form: Any, value: Any, wanted: Collection[str]) -> Any:
         return list(value or [])
     if isinstance(form, _shape.Mapping):
         return dict(value or {})
-    if isinstance(form, _shape.Optional) and not _any_known(value):
+    if isinstance(form, _shape.Optional) and not (isinstance(value, dict) and _any_known(value)):
         return None
     if isinstance(form, dict):
-        return _object(form, value or {}, wanted)
+        return _object(form, value if isinstance(value, dict) else {}, wanted)
     return value if value is not None else _DEFAULTS.get(form)
 
 

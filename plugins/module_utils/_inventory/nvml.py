@@ -55,7 +55,8 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         return {}
     for trouble in troubles:
         source.problem("refused", trouble)
-    partial["devices"] = [access.without_pci(device, known) for device in partial["devices"]]
+    named = [device for device in partial["devices"] if device["pci"] or device["uuid"]]  # else it cannot be told from the others
+    partial["devices"] = [access.without_pci(device, known) for device in named]
     _mark_lost(answer["devices"], partial["devices"], known)
     return partial
 
@@ -84,7 +85,7 @@ def parse_answer(answer: Any) -> tuple[dict[str, Any], list[str]]:
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("devices"), list):
         raise ValueError("no list of devices")
-    opened = [device for device in answer["devices"] if "handle_error" not in device and (device.get("pci_bus_id") or device.get("uuid"))]
+    opened = [device for device in answer["devices"] if "handle_error" not in device]
     troubles = [f"GPU {_name(device)}: {device['error']}" for device in answer["devices"] if device.get("error")]
     troubles += [f"GPU {_name(device)}: {words.LOST}" for device in opened if device.get("lost")]
     cuda = _whole(answer.get("cuda_driver_version"))
