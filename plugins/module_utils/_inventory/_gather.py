@@ -131,7 +131,7 @@ def _ask_about_packages(survey: _Survey, gpu: bool) -> None:
 def _ask_about_nvidia(survey: _Survey) -> None:
     from . import nvidia_driver, nvidia_proc, nvidia_smi, nvml
 
-    readers: List[Any] = [nvidia_driver, nvidia_proc, nvml, nvidia_smi]
+    readers: List[Any] = [nvidia_driver, nvml, nvidia_proc, nvidia_smi]
     for reader in readers:
         survey.ask(reader.__name__.rpartition(".")[2], reader.read)
 

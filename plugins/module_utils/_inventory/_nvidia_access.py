@@ -48,6 +48,15 @@ def unseen(known: Inventory, seen_by: str) -> set[str]:
     return {device["pci"]["address"] for device in bound(known) if seen_by not in device.get("source", ())}
 
 
+def presentable(devices: list[dict[str, Any]], known: Inventory) -> list[dict[str, Any]]:
+    """The devices that can enter the inventory without being counted twice: known by address, or by UUID where the bus shows no
+    card of the driver (or that UUID). In WSL an address is one of the Windows host, not of this system."""
+    uuids = {device.get("uuid") for device in known.devices} - {None}
+    told = [without_pci(device, known) for device in devices]
+    return [device for device in told if (device.get("pci") or {}).get("address")
+            or (device.get("uuid") and (device["uuid"] in uuids or not bound(known)))]
+
+
 def without_pci(device: dict[str, Any], known: Inventory) -> dict[str, Any]:
     """The device as it may enter the inventory: in WSL the address is one of the Windows host, not of this system."""
     return {**device, "pci": None} if is_wsl(known) else device

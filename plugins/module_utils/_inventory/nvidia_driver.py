@@ -105,7 +105,8 @@ def _managed_by(source: Source) -> str | None:
         return "jetpack"
     if "dgx-release" in etc:
         return "dgx_os"
-    if source.names("/run/nvidia/driver"):
+    # The operator's driver container shows its root there; where the host has the driver it is a link to the host's root.
+    if source.names("/run/nvidia/driver") and source.link("/run/nvidia/driver") is None:
         return "operator"
     if any(name.startswith("gridd.conf") for name in (source.names("/etc/nvidia") if "nvidia" in etc else ())):
         return "vgpu"

@@ -18,7 +18,10 @@ _MODULE = re.compile(r"NVRM version:.*?(Open )?Kernel Module(?: for \S+)?\s+(\d[
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
-    """Driver version and flavour, and of each card name, UUID, VBIOS and minor number as far as it is initialised."""
+    """Driver version and flavour, and of each card that NVML did not show what it is, as far as it is initialised.
+
+    The driver answers the file of a card when nobody holds its lock, so each one is read in a child: a millisecond or more.
+    """
     text = source.text(f"{ROOT}/version")
     driver: dict[str, Any] = {}
     if text is not None:
@@ -27,8 +30,10 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         except ValueError as error:
             source.problem("unreadable", f"{ROOT}/version: {error}")
     devices = []
+    answered = {(device.get("pci") or {}).get("address") for device in known.devices if "nvml" in device.get("source", ())}
     for name in source.names(f"{ROOT}/gpus"):
-        # The driver answers this file only when nobody holds its lock: not so after a GSP time-out.
+        if words.address(name) in answered:
+            continue
         text = source.text(f"{ROOT}/gpus/{name}/information", guarded=True)
         if text is None:
             break

@@ -109,7 +109,7 @@ def _partial(source: Source, known: Inventory, query: dict[str, Any], timeout: f
         told = parse_version(output.stdout if output else "")
         loaded, cuda = loaded or told["driver_version"], cuda or told["cuda_version"]
     nvidia = {"driver": {"loaded_version": loaded}, "cuda_driver_version": cuda, "fabric": {"state": query["fabric_state"]}}
-    return {"devices": [access.without_pci(device, known) for device in devices], "nvidia": nvidia}
+    return {"devices": access.presentable(devices, known), "nvidia": nvidia}
 
 
 def _lost(errors: str, known: Inventory) -> list[dict[str, Any]]:

@@ -55,8 +55,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         return {}
     for trouble in troubles:
         source.problem("refused", trouble)
-    named = [device for device in partial["devices"] if device["pci"] or device["uuid"]]  # else it cannot be told from the others
-    partial["devices"] = [access.without_pci(device, known) for device in named]
+    partial["devices"] = access.presentable(partial["devices"], known)
     _mark_lost(answer["devices"], partial["devices"], known)
     return partial
 

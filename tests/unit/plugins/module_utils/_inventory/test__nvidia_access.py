@@ -75,6 +75,24 @@ def test_the_deadline_grows_with_cards_that_must_be_initialised(cards: int, serv
     assert access.deadline(source, known(*["nvidia"] * cards, nvidia={"services": services})) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("cards", "device", "kept"),
+    [
+        (["nvidia"], {"uuid": None, "pci": {"address": "0000:01:00.0"}}, True),
+        (["nvidia"], {"uuid": "GPU-known", "pci": None}, True),
+        (["nvidia"], {"uuid": "GPU-other", "pci": {"address": None}}, False),
+        ([], {"uuid": "GPU-other", "pci": None}, True),
+        ([], {"uuid": None, "pci": {"address": None}}, False),
+        ([], {"name": "NVIDIA L4"}, False),
+    ],
+)
+def test_a_card_that_cannot_be_told_from_the_others_is_not_counted(cards: Any, device: Any, kept: bool) -> None:
+    inventory = known(*cards)
+    if cards:
+        inventory.devices[0]["uuid"] = "GPU-known"
+    assert access.presentable([device], inventory) == ([device] if kept else [])
+
+
 @pytest.mark.parametrize(("wsl", "pci"), [(True, None), (False, {"address": "0000:01:00.0"})])
 def test_in_wsl_an_address_is_one_of_windows(wsl: bool, pci: Any) -> None:
     device = {"uuid": "GPU-1", "pci": {"address": "0000:01:00.0"}}

@@ -118,6 +118,11 @@ def test_managers_that_replace_packages(files: Any, manager: Any) -> None:
     assert driver("nvidia", files=files)["driver"]["managed_by"] == manager
 
 
+def test_a_link_to_the_root_of_the_host_is_no_operators_driver() -> None:
+    found = driver("nvidia", dirs={"/run/nvidia/driver": ["usr"]}, links={"/run/nvidia/driver": "/"})
+    assert found["driver"]["managed_by"] is None
+
+
 @pytest.mark.parametrize("sections", [{}, {"system": {"wsl": True}}], ids=["by its files", "as the kernel reader says"])
 def test_wsl_has_a_device_and_a_library_of_windows(sections: Any) -> None:
     found = driver(sections=sections, dirs={"/dev": ["dxg"], "/usr/lib/wsl/lib": ["libcuda.so.1", "libnvidia-ml.so.1"]})

@@ -85,6 +85,14 @@ def test_reading_a_node() -> None:
     assert problems == []
 
 
+def test_a_card_that_nvml_showed_is_not_read_again() -> None:
+    inventory = Inventory()
+    inventory.add("nvml", {"devices": [{"vendor": "nvidia", "pci": {"address": ADDRESS}}]})
+    source, problems = node(files={f"{ROOT}/version": OPEN, f"{ROOT}/gpus/{ADDRESS}/information": {"error": "ETIMEDOUT"}})
+    assert read(source, inventory)["devices"] == []
+    assert problems == []
+
+
 def test_nothing_there_is_nothing_known() -> None:
     source, problems = node()
     assert read(source, Inventory()) == {"devices": [], "nvidia": {}}
