@@ -12,8 +12,6 @@ from ._finding import finding, of_device
 from ._node import Node, Section, at, join, older, same_version
 from ._report import Finding
 
-_DRIVERS = ("amdgpu", "gim")  # gim: the host side of AMD's SR-IOV
-
 
 def check(node: Node) -> Iterator[Finding]:
     if not node.amd:
@@ -35,7 +33,7 @@ def boards(node: Node) -> list[Section]:
 
 def _binding(node: Node, device: Section) -> Iterator[Finding]:
     driver = at(device, "pci.kernel_driver")
-    if driver in _DRIVERS or node.wsl or not device.get("pci"):
+    if driver == "amdgpu" or node.wsl or not device.get("pci"):
         return
     if driver:
         yield of_device(node, "AMD-OTHER-DRIVER", device, {"kernel_driver": driver}, driver=driver)
@@ -98,7 +96,7 @@ def workaround(device: Section) -> str:
 
 def _rocm(node: Node) -> Iterator[Finding]:
     wheels = any(str(item.get("backend") or "").startswith("rocm") for item in node.items("software.pytorch"))
-    served = [device for device in boards(node) if at(device, "rocm_support.status") not in ("unsupported", "unknown", None)]
+    served = [device for device in boards(node) if _served(device)]
     if not bound(node) or not served or node.get("amd.rocm.version") or wheels or node.container:
         return
     wheel = torch.wheel_for_gfx(served[0].get("gfx_target"))
@@ -110,6 +108,12 @@ def _rocm(node: Node) -> Iterator[Finding]:
         method=node.get("amd.driver.method") or "the kernel's own",
         torch_index=wheel.index_url,
     )
+
+
+def _served(device: Section) -> bool:
+    """Whether ROCm is of use: for an APU only where AMD's own list has it."""
+    status = at(device, "rocm_support.status")
+    return status in ("supported", "ended") or (status == "unofficial" and not device.get("apu"))
 
 
 def _next_boot(node: Node) -> Iterator[Finding]:

@@ -54,7 +54,8 @@ def _seen(node: Node, link: str) -> State:
         sides.append(_NVIDIA[link](node))
     if node.amd:
         sides.append(_AMD[link](node))
-    worst = "unknown" if any(state == "unknown" for state, _reason in sides) else sides[0][0]
+    states = [state for state, _reason in sides]
+    worst = next((state for state in ("unknown", "ok") if state in states), states[0])
     return worst, "; ".join(reason for _state, reason in sides)
 
 
@@ -132,6 +133,8 @@ def _hip(node: Node) -> State:
     version = node.get("amd.rocm.version")
     if version:
         return "ok", f"ROCm {version}"
+    if all(device.get("apu") and at(device, "rocm_support.status") != "supported" for device in boards(node)):
+        return "not_applicable", "AMD does not list this APU for ROCm"
     wheels = [item for item in node.items("software.pytorch") if str(item.get("backend") or "").startswith("rocm")]
     return ("ok", "ROCm comes with the PyTorch wheel") if wheels else ("unknown", "no ROCm was seen")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ._finding import finding
-from ._node import Node, same_version
+from ._node import Node, at, same_version
 from ._report import Finding
 
 _READY = ("completed", "success", "not_supported", "none")
@@ -20,9 +20,9 @@ def check(node: Node) -> Iterator[Finding]:
         return
     count = fabric.get("nvswitch_count") or 0
     switches = f"{count} NVSwitch chips on PCI" if count > 1 else "NVSwitch is here"
-    service, manager = node.get("nvidia.services.fabricmanager"), fabric.get("manager_version")
+    service, manager = node.get("nvidia.services.fabricmanager"), fabric.get("manager_version") or _packaged(node)
     version = node.driver_version or "of unknown version"
-    facts = {**fabric, "service": service, "driver": node.driver_version}
+    facts = {**fabric, "manager_version": manager, "service": service, "driver": node.driver_version}
     if service == "absent" or (service is None and not manager and node.get("packages.manager")):
         yield finding(node, "NV-FM-MISSING", "Fabric Manager", facts, switches=switches, version=version)
     elif manager and node.driver_version and not same_version(manager, node.driver_version):
@@ -33,6 +33,14 @@ def check(node: Node) -> Iterator[Finding]:
         yield from _state(node, str(fabric.get("state") or ""))
     if not count and node.get("packages.manager") and "nvlsm" not in (node.get("packages.installed") or {}):
         yield finding(node, "NV-NVLSM-MISSING", "Fabric Manager", facts)
+
+
+def _packaged(node: Node) -> str | None:
+    """The version of Fabric Manager by its package, without epoch and package revision."""
+    for package, row in (node.get("packages.installed") or {}).items():
+        if str(package).startswith(("nvidia-fabricmanager", "nvidia-fabric-manager")) and "dev" not in str(package):
+            return str(at(row, "version") or "").rpartition(":")[2].partition("-")[0] or None
+    return None
 
 
 def _state(node: Node, state: str) -> Iterator[Finding]:

@@ -8,23 +8,23 @@ from typing import Any
 
 from .._knowledge import catalog, fitness, nvidia
 from ._amd import workaround
-from ._node import Section, at, number, older
+from ._node import Node, Section, at, number, older
 
 NOT_SUPPORTED = "not supported"
 WORKAROUND = "works with a known workaround"
 UNKNOWN = "unknown"
 
 
-def grade(device: Section) -> tuple[str, str]:
+def grade(node: Node, device: Section) -> tuple[str, str]:
     """(grade, reason): what one card is good for, and why."""
     ended = _ended(device)
     if ended:
         return NOT_SUPPORTED, ended
     if at(device, "rocm_support.status") == "unofficial":
-        return WORKAROUND, f"{_size(device)}ROCm serves it unofficially: {workaround(device)}"
+        return WORKAROUND, f"{_size(node, device)}ROCm serves it unofficially: {workaround(device)}"
     if at(device, "rocm_support.status") == "ended":
-        return WORKAROUND, f"{_size(device)}ROCm {at(device, 'rocm_support.last_release')} is the last that serves it"
-    return _by_rules(device)
+        return WORKAROUND, f"{_size(node, device)}ROCm {at(device, 'rocm_support.last_release')} is the last that serves it"
+    return _by_rules(node, device)
 
 
 def _ended(device: Section) -> str:
@@ -42,8 +42,14 @@ def _ended(device: Section) -> str:
     return ""
 
 
-def _memory_gib(device: Section, card: catalog.Card | None) -> int | None:
-    """The memory as people say it: drivers report a little less than the marketing capacity."""
+def _memory_gib(node: Node, device: Section, card: catalog.Card | None) -> int | None:
+    """The memory as people say it: drivers report a little less than the marketing capacity.
+
+    An APU uses the machine's memory, by default up to half of it (amdgpu.gttsize, docs.kernel.org/gpu/amdgpu).
+    """
+    machine = number(node.get("health.memory_total_mib"))
+    if device.get("apu"):
+        return round(machine / 2048) if machine else None
     total = number(at(device, "memory.total_mib"))
     if total:
         return round(total / 1024)
@@ -54,15 +60,15 @@ def _card(device: Section) -> catalog.Card | None:
     return catalog.card(str(device.get("vendor")), at(device, "pci.device_id"), at(device, "pci.revision"), device.get("name"))
 
 
-def _size(device: Section) -> str:
-    memory = _memory_gib(device, _card(device))
+def _size(node: Node, device: Section) -> str:
+    memory = _memory_gib(node, device, _card(device))
     return f"{memory} GiB; " if memory else ""
 
 
-def _by_rules(device: Section) -> tuple[str, str]:
+def _by_rules(node: Node, device: Section) -> tuple[str, str]:
     rules = fitness.rules()
     card = _card(device)
-    memory = _memory_gib(device, card)
+    memory = _memory_gib(node, device, card)
     bandwidth = card.bandwidth_gbs if card else None
     if memory is None:
         return UNKNOWN, "the size of its memory is not known"

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._knowledge.thresholds import threshold
 from ._finding import of_device
-from ._node import Node, Section, at, number
+from ._node import DATACENTRE, Node, Section, at, number
 from ._report import Finding
 
 
@@ -35,7 +35,7 @@ def _ecc(node: Node, device: Section) -> Iterator[Finding]:
     enabled, pending = ecc.get("enabled"), ecc.get("pending")
     if isinstance(enabled, bool) and isinstance(pending, bool) and enabled != pending:
         yield of_device(node, "NV-ECC-PENDING", device, facts)
-    elif enabled is False:
+    elif enabled is False and at(device, "pci.class") in DATACENTRE:
         yield of_device(node, "NV-ECC-OFF", device, facts)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 Section = dict[str, Any]
 
-PASSED_THROUGH = ("vfio-pci", "pci-stub", "xen-pciback")
+PASSED_THROUGH = ("vfio-pci", "pci-stub", "xen-pciback", "gim")  # gim: the host side of AMD's SR-IOV
+DATACENTRE = ("0302",)  # PCI class of cards without a display output
 VENDOR_NAMES = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._finding import finding, of_device
 from ._node import Node, Section, at, join, name
+from ._nvidia_support import refused
 from ._report import Finding
 
 _HARMLESS = ("snd_hda_intel",)
@@ -48,6 +49,8 @@ def _binding(node: Node, device: Section) -> Iterator[Finding]:
         yield of_device(node, "NV-NOUVEAU-BOUND", device, {"kernel_driver": driver})
     elif driver not in (None, "nvidia", *_HARMLESS):
         yield of_device(node, "NV-OTHER-DRIVER", device, {"kernel_driver": driver}, driver=driver)
+    elif refused(node, device):
+        return
     elif driver is None and device.get("pci") and loaded(node) and not {"nvml", "nvidia_smi"} & set(device.get("source") or ()):
         yield of_device(node, "NV-NOT-BOUND", device, {"kernel_driver": None})
 
@@ -122,13 +125,13 @@ def _signature(node: Node, module: Section | None, rejected: list[Section]) -> F
 
 def _nouveau(node: Node) -> Iterator[Finding]:
     bound = any(at(device, "pci.kernel_driver") == "nouveau" for device in node.nvidia)
-    if bound or not installed(node):
+    if not installed(node):
         return
     kernel = node.get("kernel") or {}
     facts = {key: kernel.get(key) for key in ("nouveau_loaded", "nouveau_blacklisted", "nouveau_in_initramfs")}
-    if kernel.get("nouveau_loaded"):
+    if kernel.get("nouveau_loaded") and not bound:
         yield finding(node, "NV-NOUVEAU-LOADED", "nouveau", facts)
-    if kernel.get("nouveau_blacklisted") is False:
+    if kernel.get("nouveau_blacklisted") is False and not bound:
         yield finding(node, "NV-NOUVEAU-NOT-BLACKLISTED", "nouveau", facts)
     elif kernel.get("nouveau_in_initramfs"):
         yield finding(node, "NV-NOUVEAU-IN-INITRAMFS", "nouveau", facts)
@@ -179,5 +182,10 @@ def _device_nodes(node: Node) -> Iterator[Finding]:
         *(f"/dev/nvidia{device['minor_number']}" for device in node.nvidia if isinstance(device.get("minor_number"), int)),
     ]
     missing = [path for path in wanted if path not in nodes]
-    if missing and (nodes or node.container):
+    if node.container and not nodes:
+        names = join(name(device) for device in node.nvidia)
+        yield finding(node, "CTR-NO-DEVICES", "device files", {"present": nodes}, devices=names)
+        return
+    answers = node.get("nvidia.nvml.usable") is not False and any("nvml" in (one.get("source") or ()) for one in node.nvidia)
+    if missing and (nodes or (node.get("nvidia.driver.loaded_version") and not answers)):
         yield finding(node, "NV-NO-DEVICE-NODES", "device files", {"missing": missing, "present": nodes}, missing=join(missing))

@@ -53,6 +53,14 @@ def _card(node: Node, device: Section) -> Iterator[Finding]:
         yield of_device(node, "NV-OPEN-UNSUPPORTED", device, facts, architecture=generation)
 
 
+def refused(node: Node, device: Section) -> bool:
+    """Whether branch or flavour of the driver explains that it does not take this card."""
+    support = device.get("driver_support") or {}
+    first, last, branch = support.get("first_branch"), support.get("last_branch"), node.driver_branch
+    dropped = bool(branch and ((last and branch > last) or (first and branch < first)))
+    return dropped or (_flavour(node), support.get("open_module")) in (("proprietary", "required"), ("open", "unsupported"))
+
+
 def _works(device: Section) -> bool:
     """Whether the driver shows this card: then it serves it, whatever the tables say."""
     return bool({"nvml", "nvidia_smi"} & set(device.get("source") or ())) and not device.get("lost")
@@ -78,10 +86,11 @@ def _no_common_driver(node: Node) -> Iterator[Finding]:
         old, new = closed[0], open_only[0]
         why = f"{name(old)} needs the proprietary kernel module, {name(new)} the open one, and only one can be loaded"
     if why:
+        idle = [device for device in (old, new) if not _works(device)]
         yield finding(
             node,
             "NV-NO-COMMON-DRIVER",
-            "NVIDIA driver",
+            address(idle[0]) if len(idle) == 1 else "NVIDIA driver",
             {"old": address(old), "new": address(new), "last_branch": last, "first_branch": first},
             old=name(old),
             new=name(new),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .._knowledge.thresholds import threshold
 from ._finding import finding, of_device
-from ._node import Node, Section, address, at, join, name, number
+from ._node import DATACENTRE, Node, Section, address, at, join, name, number
 from ._report import Finding
 
 _ALARMS = {
@@ -18,7 +18,6 @@ _ALARMS = {
     "hw_power_brake_slowdown": "the power brake of the machine",
 }
 _LIMITS = {"sw_power_cap": "its power limit", "sync_boost": "a slower GPU in its sync group"}
-_DATACENTRE = ("0302",)  # PCI class of cards without a display
 
 
 def check(node: Node) -> Iterator[Finding]:
@@ -95,7 +94,7 @@ def _memory_in_use(node: Node, device: Section) -> Iterator[Finding]:
 def _modes(node: Node, device: Section) -> Iterator[Finding]:
     if device.get("compute_mode") == "prohibited":
         yield of_device(node, "NV-COMPUTE-PROHIBITED", device, {"compute_mode": "prohibited"})
-    if device.get("persistence_mode") is False and at(device, "pci.class") in _DATACENTRE and not node.container:
+    if device.get("persistence_mode") is False and at(device, "pci.class") in DATACENTRE and not node.container:
         yield of_device(node, "NV-PERSISTENCE-OFF", device, {"persistence_mode": False})
 
 

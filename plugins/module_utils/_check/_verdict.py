@@ -28,7 +28,7 @@ def verdict(node: Node, findings: list[Finding]) -> dict[str, Any]:
     cause = _cause(findings, broken)
     devices = []
     for device in node.devices:
-        fitness, reason = _fitness.grade(device)
+        fitness, reason = _fitness.grade(node, device)
         devices.append({"index": device.get("index"), "name": name(device), "fitness": fitness, "reason": reason})
     return {
         "status": status,
@@ -49,13 +49,14 @@ def _status(node: Node, findings: list[Finding], chain: list[dict[str, str]]) ->
     states = {link["link"]: link["state"] for link in chain}
     if not _usable(node):
         return "unknown" if states["pci"] == "unknown" else "no_gpu"
-    bad = [finding for finding in findings if finding.severity == "critical"]
-    hit = {address(device) for finding in bad for device in _affected(node, finding)}
-    if bad and all(address(device) in hit for device in _usable(node)):
+    critical = [finding for finding in findings if finding.severity == "critical"]
+    hit = {address(device) for finding in critical if finding.link for device in _affected(node, finding)}
+    if hit and all(address(device) in hit for device in _usable(node)):
         return "not_ready"
-    if any(states[link] == "unknown" for link in _HARDWARE_LINKS) and not bad:
+    if any(states[link] == "unknown" for link in _HARDWARE_LINKS) and not critical:
         return "unknown"
-    if any(finding.severity in ("critical", "warning") for finding in findings):
+    useless = all(_fitness.grade(node, device)[0] == _fitness.NOT_SUPPORTED for device in _usable(node))
+    if useless or any(finding.severity in ("critical", "warning") for finding in findings):
         return "degraded"
     return "ready"
 

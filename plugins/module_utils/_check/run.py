@@ -17,6 +17,7 @@ from . import (
     _nvidia_driver,
     _nvidia_library,
     _nvidia_support,
+    _nvidia_versions,
     _packages,
     _presence,
     _runtime,
@@ -35,6 +36,7 @@ _AREAS: tuple[tuple[str, _Check], ...] = (
     ("presence", _presence.check),
     ("driver support", _nvidia_support.check),
     ("driver", _nvidia_driver.check),
+    ("driver versions", _nvidia_versions.check),
     ("AMD", _amd.check),
     ("fabric", _fabric.check),
     ("runtime", _runtime.check),
@@ -59,7 +61,7 @@ def check(inventory: Any, acknowledge: Iterable[str] = ()) -> Report:
         return findings
 
     found: list[Finding] = []
-    for area, run in (*_AREAS[:3], ("NVML", library), *_AREAS[3:], ("sources", lambda one: _sources.check(one, explained))):
+    for area, run in (*_AREAS[:4], ("NVML", library), *_AREAS[4:], ("sources", lambda one: _sources.check(one, explained))):
         found += _guarded(node, area, run)
     found = [one.acknowledge() if one.code in accepted else one for one in found]
     found.sort(key=lambda one: ORDER.index(one.severity))

@@ -110,11 +110,17 @@ cs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "NV-SMI-HANGS":{"severity":"critical","link":"nvml_kfd","message":"{source} did not answer within its deadline: the dri\
 ver hangs","remedy":"sudo systemctl reboot\\nProcesses in uninterruptible sleep cannot be ended; where the reboot hangs\
  as well, reset the machine by its BMC.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
-"NV-SMI-CRASHED":{"severity":"critical","link":"nvml_kfd","message":"{source} crashed: {error}","remedy":"{reinstall}\
-\\nThen nvidia-smi -q -x >/dev/null; echo $?","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+"NV-SMI-CRASHED":{"severity":"critical","link":"nvml_kfd","message":"{source} crashed: {error}","remedy":"{reinstall}\\\
+nThen nvidia-smi -q -x >/dev/null; echo $?","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "NV-NOT-ASKED":{"severity":"unknown","link":"nvml_kfd","message":"the NVIDIA driver is loaded, but neither pynvml nor n\
 vidia-smi is here to ask it: the health of {devices} is not known","remedy":"{utils_install}","reference":"https://docs\
 .nvidia.com/deploy/gpu-debug-guidelines/"},
+"NV-STATE-UNKNOWN":{"severity":"unknown","link":"nvml_kfd","message":"{name} at {address}: the driver broke off before \
+it came to this GPU, its health is not known","remedy":"nvidia-smi -q -i {address}\\nThen mend what the critical findin\
+gs say, and look again.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+"CTR-NO-DEVICES":{"severity":"critical","link":"device_nodes","message":"the host has {devices}, but this container has\
+ no NVIDIA device files","remedy":"docker run --rm --gpus all IMAGE nvidia-smi -L\\nWith podman: --device nvidia.com/gp\
+u=all","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "NV-NO-DEVICE-NODES":{"severity":"critical","link":"device_nodes","message":"the nvidia module is loaded, but {missing}\
  is missing","remedy":"sudo nvidia-modprobe -c 0 -u","reference":"https://docs.nvidia.com/datacenter/tesla/driver-insta\
 llation-guide/"},
@@ -330,9 +336,9 @@ om/en/latest/compatibility/compatibility-matrix.html"},
 "AMD-ROCM-LAST":{"severity":"info","message":"{name} ({gfx}) is served up to ROCm {last}: do not upgrade this machine t\
 o a later one","remedy":"rocm_version: \\"{last}\\"","reference":"https://rocm.docs.amd.com/en/latest/compatibility/com\
 patibility-matrix.html"},
-"AMD-ROCM-TOO-OLD":{"severity":"critical","link":"cuda_hip","message":"{name} ({gfx}) needs ROCm {first} or newer; here\
- is {version}","remedy":"rocm_version: \\">={first}\\"","reference":"https://rocm.docs.amd.com/en/latest/compatibility/\
-compatibility-matrix.html"},
+"AMD-ROCM-TOO-OLD":{"severity":"warning","message":"{name} ({gfx}) is on AMD's list from ROCm {first} on; here is {vers\
+ion}","remedy":"rocm_version: \\">={first}\\"","reference":"https://rocm.docs.amd.com/en/latest/compatibility/compatibi\
+lity-matrix.html"},
 "AMD-MIXED-ORIGIN":{"severity":"warning","message":"ROCm packages come from {origins}","remedy":"{rocm_pin}\\nThen rein\
 stall the packages of the other origin.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
 "AMD-NEXT-BOOT":{"severity":"warning","message":"the next boot starts kernel {kernel}; DKMS has no amdgpu for it, the k\
