@@ -43,7 +43,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     if errors:
         source.problem("refused", errors)
     query, whole = _query(source, document, output)
-    listed = _list(source, timeout) if _needs_list(query, whole, errors) else []
+    listed = _list(source, timeout, bool(errors)) if _needs_list(query, whole, errors) else []
     join_list(query["devices"], listed, known)
     partial = _partial(source, known, query, timeout)
     if errors and not query["devices"]:
@@ -86,12 +86,13 @@ def _needs_list(query: dict[str, Any], whole: bool, errors: str) -> bool:
     return any((device["mig"] or {}).get("enabled") for device in query["devices"])
 
 
-def _list(source: Source, timeout: float) -> list[dict[str, Any]]:
+def _list(source: Source, timeout: float, known_errors: bool) -> list[dict[str, Any]]:
+    """The cards of -L. It repeats the errors of the query in other words: they are told once."""
     output = source.run(_TOOL, "-L", timeout=timeout)
     if output is None or output.error == "timeout":
         return []
     gpus, errors = parse_list(output.stdout)
-    if errors or output.rc:
+    if (errors or output.rc) and not known_errors:
         source.problem("refused", errors or f"{_TOOL} -L: exit status {output.rc}")
     return gpus
 

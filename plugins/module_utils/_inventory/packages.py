@@ -174,6 +174,8 @@ def _managed_by(source: Source, known: Inventory, packaged: bool, runfile: bool)
     for name, manager in (("dgx-release", "dgx_os"), ("nv_tegra_release", "jetpack")):
         if name in etc:
             return manager
+    if "nvidia" in etc and any(name.startswith("gridd.conf") for name in source.names("/etc/nvidia")):
+        return "vgpu"  # the host of the virtual machine dictates the version, whichever way it came here
     if packaged:
         return "packages"
     if runfile:

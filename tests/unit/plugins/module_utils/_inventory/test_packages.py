@@ -340,6 +340,7 @@ def test_an_installers_log_alone_is_no_trace() -> None:
     [
         ({"wsl": True}, {}, "wsl"),
         ({}, {"/etc/dgx-release": "x"}, "dgx_os"),
+        ({}, {"/etc/nvidia/gridd.conf": "FeatureType=4", "/var/lib/nvidia/log": RECORD}, "vgpu"),
         ({}, {"/etc/nv_tegra_release": "x"}, "jetpack"),
         ({}, {"/run/nvidia/driver/usr/bin/nvidia-smi": ""}, "operator"),
     ],
