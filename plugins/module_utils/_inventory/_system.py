@@ -16,15 +16,14 @@ _LOADERS = {"ld-linux-x86-64.so.2": "x86_64", "ld-linux-aarch64.so.1": "aarch64"
             "ld-linux-riscv64-lp64d.so.1": "riscv64", "ld-musl-x86_64.so.1": "x86_64", "ld-musl-aarch64.so.1": "aarch64"}
 _CONTAINER_PATH = re.compile(r"/(?:docker|kubepods|lxc|libpod|crio|garden|containerd|actions_job)[-/.]", re.IGNORECASE)
 _CONTAINER_LAYER = re.compile(r"/(?:docker/(?:overlay2|rootfs)|containers/storage|containerd/|buildkit/|libpod/)")
-# Names as systemd-detect-virt prints them; the text is the firmware's (SMBIOS type 1 and 2).
+# Names as systemd-detect-virt prints them, and words of the firmware (SMBIOS type 1 and 2), all of which must be there.
 _HYPERVISORS = (
-    (re.compile(r"(?i)amazon ec2"), "amazon"), (re.compile(r"(?i)google compute engine"), "google"),
-    (re.compile(r"(?i)microsoft corporation.*virtual machine"), "microsoft"), (re.compile(r"(?i)vmware"), "vmware"),
-    (re.compile(r"(?i)virtualbox|innotek"), "oracle"), (re.compile(r"(?i)parallels"), "parallels"),
-    (re.compile(r"(?i)\bxen\b"), "xen"), (re.compile(r"(?i)bochs"), "bochs"), (re.compile(r"(?i)bhyve"), "bhyve"),
-    (re.compile(r"(?i)apple virtualization"), "apple"),
-    (re.compile(r"(?i)\bkvm\b|openstack|droplet|alibaba cloud|ovirt|kubevirt|red hat enterprise virtualization"), "kvm"),
-    (re.compile(r"(?i)qemu"), "qemu"),
+    (("amazon ec2",), "amazon"), (("google compute engine",), "google"),
+    (("microsoft corporation", "virtual machine"), "microsoft"),
+    (("vmware",), "vmware"), (("virtualbox",), "oracle"), (("innotek",), "oracle"), (("parallels",), "parallels"),
+    ((" xen ",), "xen"), (("bochs",), "bochs"), (("bhyve",), "bhyve"), (("apple virtualization",), "apple"),
+    ((" kvm ",), "kvm"), (("openstack",), "kvm"), (("droplet",), "kvm"), (("alibaba cloud",), "kvm"), (("ovirt",), "kvm"), (("kubevirt",), "kvm"),
+    (("red hat enterprise virtualization",), "kvm"), (("qemu",), "qemu"),
 )
 
 
@@ -63,10 +62,10 @@ def container_of_cgroups(text: str) -> bool:
 
 def hypervisor_of(firmware: Sequence[str | None]) -> str | None:
     """The hypervisor by vendor and product names of the firmware; None on bare metal, also on a cloud's."""
-    text = " ".join(value for value in firmware if value)
-    if re.search(r"(?i)amazon ec2.*\.metal", text):
+    text = f" {' '.join(value for value in firmware if value)} ".lower()
+    if "amazon ec2" in text and ".metal" in text:
         return None
-    return next((name for pattern, name in _HYPERVISORS if pattern.search(text)), None)
+    return next((name for words, name in _HYPERVISORS if all(word in text for word in words)), None)
 
 
 def read_system(source: Source) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._cdi import Specification, parse_cdi
 from ._inventory import Inventory
 from ._package_text import upstream_version
 from ._software import read_pytorch, read_toolkits
 from ._source import Source
+
+if TYPE_CHECKING:
+    from ._cdi import Specification
 
 _PACKAGES = {
     "docker": ("docker-ce", "docker.io", "moby-engine", "docker-engine", "docker"),
@@ -119,6 +121,8 @@ def _specifications(source: Source, known: Inventory) -> list[dict[str, Any]]:
             text = source.text(path)
             if text is None:
                 continue
+            from ._cdi import parse_cdi
+
             try:
                 specification = parse_cdi(text)
             except ValueError as error:

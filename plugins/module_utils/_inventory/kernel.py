@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from . import _boot, _firmware
+from . import _firmware
 from ._inventory import Inventory
 from ._module_file import ModuleTree
 from ._source import Source
@@ -106,6 +106,8 @@ def _next_boot(source: Source, installed: list[str]) -> str | None:
     folder = next((name for name in ("/boot/loader", "/efi/loader", "/boot/efi/loader")
                    if "loader.conf" in (loader if name == "/boot/loader" else source.names(name))), None)
     if folder:
+        from . import _boot
+
         entries = _loader_entries(source, folder) or _loader_entries(source, "/boot/loader")
         return _boot.choose_loader_entry(entries, _loader_default(source, folder))
     grub = next((f"/boot/{name}" for name in ("grub", "grub2") if name in boot), None)
@@ -115,6 +117,8 @@ def _next_boot(source: Source, installed: list[str]) -> str | None:
 
 
 def _loader_entries(source: Source, folder: str) -> dict[str, dict[str, str]]:
+    from . import _boot
+
     entries: dict[str, dict[str, str]] = {}
     for name in source.names(f"{folder}/entries"):
         if name.endswith(".conf"):
@@ -127,6 +131,8 @@ def _loader_entries(source: Source, folder: str) -> dict[str, dict[str, str]]:
 
 def _loader_default(source: Source, folder: str) -> str | None:
     """What systemd-boot is told: the firmware variables that `bootctl` sets come before loader.conf."""
+    from . import _boot
+
     for name in ("LoaderEntryOneShot", "LoaderEntryDefault"):
         value = _firmware.loader_variable(source, name)
         if value:
@@ -138,6 +144,8 @@ def _loader_default(source: Source, folder: str) -> str | None:
 
 
 def _grub_choice(source: Source, folder: str, loader: list[str], installed: list[str]) -> str | None:
+    from . import _boot
+
     menu, settings = source.text(f"{folder}/grub.cfg"), source.text("/etc/default/grub")
     try:
         environment = _boot.parse_grub_environment(source.text(f"{folder}/grubenv") or "")
