@@ -75,7 +75,9 @@ _value:
       type: list
       elements: str
     native:
-      description: Whether every card computes in the number format that the weights ask for; null where a card is not in the catalogue.
+      description:
+        - Whether every card computes in the number format that the weights ask for.
+        - Null where the catalogue does not have a card.
       type: bool
 """
 

@@ -7,6 +7,7 @@ A table holds only what look-ups use: sources, notes and dates stay in data/. Va
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,11 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
 }
 
 
+@functools.cache
 def load(path: Path) -> dict[str, Any]:
     """One file of data/."""
-    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    value = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     if not isinstance(value, dict):
         raise ValueError(f"{path.name}: not a mapping")
     return value
@@ -182,9 +185,8 @@ def _folded(line: str) -> list[str]:
     """A line cut to WIDTH; a backslash at the end joins the pieces again when Python reads them."""
     pieces = []
     while len(line) > WIDTH:
-        cut = WIDTH - 1
-        while line[cut - 1] == "\\":
-            cut -= 1
+        head = line[: WIDTH - 1]
+        cut = len(head) - (len(head) - len(head.rstrip("\\"))) % 2  # never between the two of a doubled backslash
         pieces.append(line[:cut] + "\\")
         line = line[cut:]
     return [*pieces, line]

@@ -2,17 +2,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What our tables know about NVIDIA GPUs and driver branches. PCI ids are lower-case hex without 0x.
 
-Rows are named tuples: as fixed as a frozen dataclass, and a fifth of its cost where there is no bytecode.
+Rows are named tuples: as fixed as frozen dataclasses, and cheaper to define where there is no bytecode.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._ids import device_id as _device_id
-from .versions import DriverVersion, order
+
+if TYPE_CHECKING:
+    from .nvidia_branches import (
+        Branch,
+        branch,
+        branch_of,
+        branches,
+        cuda_of_branch,
+        minimum_driver,
+        recommended_branch,
+    )
+    from .versions import DriverVersion
 
 __all__ = [
     "Branch",
@@ -42,34 +53,12 @@ class NvidiaChip(NamedTuple):
     certainty: str
 
 
-class Branch(NamedTuple):
-    """A driver branch. type is LTSB, PB, NFB, legacy or None; eol is YYYY-MM; cuda is what nvidia-smi shows."""
-
-    number: int
-    type: str | None
-    first: str | None
-    latest: str | None
-    eol: str | None
-    supported: bool
-    cuda: str | None
-    min_kernel: str | None
-    newest_architecture: str | None
-
-
 @functools.lru_cache(maxsize=1)
 def _tables() -> dict[str, Any]:
     from .nvidia_table import TABLE
 
     tables: dict[str, Any] = json.loads(TABLE)
     tables["by_name"] = {row["name"]: row for row in tables["architectures"]}
-    return tables
-
-
-@functools.lru_cache(maxsize=1)
-def _branch_tables() -> dict[str, Any]:
-    from .nvidia_branches_table import TABLE
-
-    tables: dict[str, Any] = json.loads(TABLE)
     return tables
 
 
@@ -173,57 +162,15 @@ def unknown_id_note(device_id: str) -> str | None:
 
 def newest_table_date() -> str:
     """The day (YYYY-MM-DD) to which our tables of chips and branches were checked."""
-    return str(max(_tables()["checked"], _branch_tables()["checked"]))
+    from . import nvidia_branches
+
+    return str(max(_tables()["checked"], nvidia_branches.table_date()))
 
 
-@functools.lru_cache(maxsize=1)
-def branches() -> tuple[Branch, ...]:
-    """Every branch of our table, oldest first."""
-    columns = ("type", "first", "latest", "eol", "supported", "cuda", "min_kernel", "newest_architecture")
-    rows = _branch_tables()["branches"]
-    return tuple(Branch(number=row["branch"], **{column: row.get(column) for column in columns}) for row in rows)
+def __getattr__(name: str) -> Any:
+    # Branches are read by checks and plans, not by the facts: they are loaded when the first of their names is asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from . import nvidia_branches
 
-
-def branch(number: int) -> Branch | None:
-    """The branch of that number, or None where our table has none."""
-    return next((entry for entry in branches() if entry.number == number), None)
-
-
-def branch_of(version: str | None) -> int | None:
-    """The branch of a driver version ('550.163.01' -> 550); None where it is no version."""
-    try:
-        return DriverVersion.parse(version).branch if version else None
-    except ValueError:
-        return None
-
-
-def cuda_of_branch(number: int) -> str | None:
-    """The newest CUDA version that a branch serves without a compatibility package."""
-    entry = branch(number)
-    return entry.cuda if entry else None
-
-
-def recommended_branch(architecture: str) -> int | None:
-    """The branch that our table recommends for an architecture."""
-    rows = _branch_tables()["recommendation"]
-    found: int | None = next((row["branch"] for row in rows if architecture in row["for"]), None)
-    return found
-
-
-def minimum_driver(cuda_version: str, full: bool = False) -> str | None:
-    """The oldest driver that runs programs built with a CUDA version ('12.4' -> '525.60.13').
-
-    From CUDA 11 on one floor holds for all toolkits of a major (minor version compatibility). full asks for the driver of the
-    toolkit itself, which code shipped as PTX only, and features newer than the floor, need.
-    """
-    try:
-        wanted = order(cuda_version)
-    except ValueError:
-        return None
-    if not full:
-        for row in _branch_tables()["compatibility"]:
-            if row["cuda_major"] == wanted[0]:
-                floor: str = row["minor_version_min_driver"]
-                return floor
-    found = [row for row in _branch_tables()["toolkits"] if order(row["toolkit"])[: len(wanted)] == wanted]
-    return next((row["driver"] for row in found if "driver" in row), None)
+    return getattr(nvidia_branches, name)

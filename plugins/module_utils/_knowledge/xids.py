@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class XidRow(NamedTuple):
-    """class_ is the part that fails (hardware, memory, nvlink, firmware, driver, application, security); severity as in findings.
+    """class_ is what fails: hardware, memory, nvlink, firmware, driver, application or security; severity as in findings.
 
     next_step may hold {address}, the PCI address of the GPU, to be filled in.
     """

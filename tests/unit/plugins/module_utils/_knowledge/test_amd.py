@@ -1,0 +1,104 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AMD chips and what ROCm says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import amd
+
+
+@pytest.mark.parametrize(
+    ("device_id", "revision", "expected"),
+    [
+        ("73bf", "c1", ("AMD Radeon RX 6800 XT", "Navi 21", "gfx1030", "rdna2", 16, False, False, "listed")),
+        ("73bf", "c3", ("AMD Radeon RX 6800", "Navi 21", "gfx1030", "rdna2", 16, False, False, "listed")),
+        ("73bf", None, (None, "Navi 21", "gfx1030", "rdna2", 16, False, False, "listed")),
+        ("73bf", "ff", (None, "Navi 21", "gfx1030", "rdna2", 16, False, False, "listed")),
+        ("74a1", "00", ("AMD Instinct MI300X", "Aqua Vanjaram", "gfx942", "cdna3", 192, False, False, "listed")),
+        ("74a1", None, ("AMD Instinct MI300X", "Aqua Vanjaram", "gfx942", "cdna3", 192, False, False, "listed")),
+        ("74b5", "00", ("AMD Instinct MI300X VF", "Aqua Vanjaram", "gfx942", "cdna3", None, False, True, "listed")),
+        ("740f", "02", ("AMD Instinct MI210", "Aldebaran", "gfx90a", "cdna2", 64, False, False, "listed")),
+        ("744c", "c8", ("AMD Radeon RX 7900 XTX", "Navi 31", "gfx1100", "rdna3", 24, False, False, "listed")),
+        ("1586", "c1", (None, "Strix Halo", "gfx1151", "rdna3.5", None, True, False, "listed")),
+        ("66a1", "02", ("AMD Instinct MI60 / MI50", "Vega 20", "gfx906", "gcn5", None, False, False, "listed")),
+        ("7444", None, (None, "Navi 31", "gfx1100", "rdna3", None, False, False, "block")),
+    ],
+)
+def test_chip(device_id: str, revision: str | None, expected: tuple[Any, ...]) -> None:
+    assert amd.chip(device_id, revision) == amd.AmdChip(*expected)
+
+
+@pytest.mark.parametrize("device_id", ["ffff", "", "xyz"])
+def test_no_chip(device_id: str) -> None:
+    assert amd.chip(device_id) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "target"),
+    [
+        (90402, "gfx942"),
+        (90010, "gfx90a"),
+        (90006, "gfx906"),
+        (90500, "gfx950"),
+        (100300, "gfx1030"),
+        (110501, "gfx1151"),
+        (120001, "gfx1201"),
+        (80003, "gfx803"),
+    ],
+)
+def test_gfx_from_number(number: int, target: str) -> None:
+    assert amd.gfx_from_number(number) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "architecture"),
+    [
+        ("gfx942", "cdna3"),
+        ("gfx90a", "cdna2"),
+        ("gfx1030", "rdna2"),
+        ("gfx1151", "rdna3.5"),
+        ("gfx906", "gcn5"),
+        ("gfx9999", None),
+    ],
+)
+def test_architecture_of_gfx(target: str, architecture: str | None) -> None:
+    assert amd.architecture_of_gfx(target) == architecture
+
+
+@pytest.mark.parametrize(
+    ("device_id", "revision", "gfx", "status", "first", "last", "override"),
+    [
+        ("73bf", "c1", "gfx1030", "unofficial", None, None, None),
+        ("73bf", "c1", None, "unofficial", None, None, None),
+        ("73a3", "00", "gfx1030", "supported", "5.7", None, None),
+        ("73df", "c1", "gfx1031", "unofficial", None, None, "10.3.0"),
+        ("74a1", "00", "gfx942", "supported", "6.0", None, None),
+        ("74b5", None, None, "supported", "6.0", None, None),
+        ("744c", "c8", "gfx1100", "supported", "5.7", None, None),
+        ("744c", "cf", "gfx1100", "unofficial", None, None, None),
+        ("7480", "cf", "gfx1102", "supported", "7.14", None, None),
+        ("66a1", "02", "gfx906", "ended", "5.7", "6.3", None),
+        ("6860", "00", "gfx900", "unsupported", None, None, None),
+        ("687f", "c1", "gfx900", "unsupported", None, None, None),
+        ("731f", "c1", "gfx1010", "unsupported", None, None, None),
+        ("7444", None, "gfx1100", "unknown", None, None, None),
+        ("ffff", None, None, "unknown", None, None, None),
+        ("ffff", None, "gfx9999", "unknown", None, None, None),
+        (None, None, None, "unknown", None, None, None),
+        (None, None, "gfx1031", "unofficial", None, None, "10.3.0"),
+    ],
+)
+def test_rocm_support(
+    device_id: str | None,
+    revision: str | None,
+    gfx: str | None,
+    status: str,
+    first: str | None,
+    last: str | None,
+    override: str | None,
+) -> None:
+    expected = {"status": status, "first_release": first, "last_release": last, "override": override}
+    assert amd.rocm_support(device_id, revision, gfx) == expected

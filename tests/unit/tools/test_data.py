@@ -1,0 +1,152 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""data/*.yml: every file has a schema and keeps it; the tables agree with each other."""
+
+from __future__ import annotations
+
+import functools
+import json
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+yaml = pytest.importorskip("yaml", reason="reading data/ needs PyYAML")
+jsonschema = pytest.importorskip("jsonschema", reason="the schemas need jsonschema")
+
+DATA = Path(__file__).resolve().parents[3] / "data"
+FILES = sorted(path.stem for path in DATA.glob("*.yml"))
+
+
+@functools.cache
+def _load(name: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load((DATA / f"{name}.yml").read_text(encoding="utf-8"), Loader=loader)
+    return content
+
+
+def _rows(name: str, table: str) -> Any:
+    return _load(name)[table]["rows"]
+
+
+def test_files_and_schemas_come_in_pairs() -> None:
+    assert len(FILES) >= 14
+    assert sorted(path.stem for path in (DATA / "schemas").glob("*.json")) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_schema(name: str) -> None:
+    schema = json.loads((DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    errors = [
+        f"{list(e.absolute_path)}: {e.message[:200]}" for e in jsonschema.Draft202012Validator(schema).iter_errors(_load(name))
+    ]
+    assert errors == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_schema_refuses_a_file_without_sources(name: str) -> None:
+    schema = json.loads((DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    content = _load(name)
+    tables = [key for key, value in content.items() if isinstance(value, dict) and "source" in value]
+    for table in tables or ["checked"]:
+        broken = {**content, table: {k: v for k, v in content[table].items() if k != "source"} if tables else None}
+        assert not jsonschema.Draft202012Validator(schema).is_valid(broken), table
+
+
+def test_no_file_has_a_key_twice() -> None:
+    class Strict(yaml.SafeLoader):  # type: ignore[misc,name-defined]
+        pass
+
+    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        keys = [loader.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        assert len(keys) == len(set(map(str, keys))), f"{node.start_mark}"
+        loader.flatten_mapping(node)
+        return dict(loader.construct_pairs(node, deep=True))
+
+    Strict.add_constructor("tag:yaml.org,2002:map", mapping)
+    for name in FILES:
+        yaml.load((DATA / f"{name}.yml").read_text(encoding="utf-8"), Loader=Strict)
+
+
+def _runs(table: str) -> list[tuple[str, str, str]]:
+    return [(first, last, row["architecture"]) for row in _rows("nvidia_architectures", table) for first, last in row["pci"]]
+
+
+def test_runs_of_chips_do_not_overlap_and_lie_in_their_blocks() -> None:
+    runs, blocks = sorted(_runs("chips")), _runs("blocks")
+    assert all(first <= last for first, last, _ in runs)
+    assert [run for before, run in enumerate(runs[1:]) if run[0] <= runs[before][1]] == []
+    modern = {row["architecture"] for row in _rows("nvidia_architectures", "blocks")}
+    for first, last, architecture in runs:
+        if architecture in modern:
+            hits = [name for low, high, name in blocks if low <= last and first <= high]
+            assert set(hits) <= {architecture}, (first, last)
+
+
+def test_architectures_and_branches_are_known_where_they_are_named() -> None:
+    architectures = {row["name"]: row for row in _rows("nvidia_architectures", "architectures")}
+    for row in _rows("nvidia_architectures", "chips"):
+        capabilities = architectures[row["architecture"]]["compute_capabilities"]
+        assert row["compute_capability"] is None or row["compute_capability"] in capabilities, row
+    branches = {row["branch"] for row in _rows("nvidia_branches", "branches")}
+    current = [row["last_branch"] for row in architectures.values() if row["last_branch"] and row["last_branch"] >= 340]
+    assert set(current) <= branches
+    assert {row["branch"] for row in _rows("nvidia_branches", "recommendation")} <= branches
+    assert {row["branch"] for row in _rows("nvidia_architectures", "listed_since")} <= branches
+
+
+def test_catalogue_agrees_with_the_chips() -> None:
+    chips = _rows("nvidia_architectures", "chips")
+    for card in _rows("gpu_catalog", "nvidia"):
+        for device_id in card["pci"]:
+            chip = next(row for row in chips if any(first <= device_id <= last for first, last in row["pci"]))
+            assert (chip["architecture"], chip["compute_capability"]) == (card["architecture"], card["cc"]), card["name"]
+    precisions = set(_rows("gpu_catalog", "precision_sets"))
+    for table in ("nvidia", "amd"):
+        assert {card["precision"] for card in _rows("gpu_catalog", table)} <= precisions
+
+
+def test_amd_tables_agree() -> None:
+    families = {row["codename"]: row for row in _rows("amd_gpus", "families")}
+    by_id = {}
+    for row in _rows("amd_gpus", "discrete"):
+        assert families[row["codename"]]["gfx"] == row["gfx"], row
+        by_id[row["id"]] = row["gfx"]
+    by_id.update({row["id"]: row["gfx"] for row in _rows("amd_gpus", "apus")})
+    for row in _rows("rocm_support", "gpu_support"):
+        for key in row["pci"]:
+            assert by_id[key[:4]] == row["gfx"], row["product"]
+    for card in _rows("gpu_catalog", "amd"):
+        for device_id in card["pci"]:
+            assert by_id[device_id] == card["gfx"], card["name"]
+
+
+def test_revisions_of_an_id_name_one_product_each() -> None:
+    seen: set[tuple[str, str]] = set()
+    for row in _rows("amd_gpus", "discrete"):
+        for revision in row.get("rev", []):
+            key = (row["id"], revision)
+            # The one pair that libdrm gives two names (RX 6500 and RX 6500M).
+            assert key not in seen or key == ("743f", "c3"), key
+            seen.add(key)
+
+
+def test_xid_steps_exist() -> None:
+    steps = _rows("xids", "steps")
+    assert {row["step"] for row in _rows("xids", "xids").values()} == set(steps)
+
+
+def test_torch_variants_are_those_of_the_releases() -> None:
+    named = {variant for row in _rows("torch_wheels", "releases") for variant in row["cuda"]}
+    # cu129 wheels of 2.11 exist beside the advertised matrix; no other variant is in one table only.
+    assert {row["variant"] for row in _rows("torch_wheels", "variants")} == named
+
+
+def test_finding_texts_use_plain_words_in_braces() -> None:
+
+    for code, row in _rows("findings", "findings").items():
+        for column in ("message", "remedy"):
+            for _, field, spec, conversion in string.Formatter().parse(row[column]):
+                assert field is None or (field.isidentifier() and not spec and conversion is None), (code, column, field)
