@@ -330,8 +330,8 @@ def test_elements_are_counted_not_the_header() -> None:
 
 @pytest.mark.parametrize("address", ["", 'id="junk"', 'id="00000000:1A:00"'])
 def test_a_card_without_a_usable_address_is_kept(address: str) -> None:
-    found = parse_query(f"<nvidia_smi_log><gpu {address}><uuid>{UUID}</uuid></gpu></nvidia_smi_log>")["devices"]
-    assert [(one["pci"]["address"], one["uuid"]) for one in found] == [(None, UUID)]
+    (found,) = parse_query(f"<nvidia_smi_log><gpu {address}><uuid>{UUID}</uuid></gpu></nvidia_smi_log>")["devices"]
+    assert (found["pci"]["address"], found["uuid"]) == (None, UUID)
 
 
 def test_what_a_lost_card_still_says_is_kept() -> None:
@@ -400,30 +400,19 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             parse_query(text, partial)
 
 
+TAGS = (
+    "pci uuid fb_memory_usage total mig_devices mig_device process_info index gpu ecc_errors volatile temperature gpu_temp"
+    " power_readings"
+).split()
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.text(st.characters(codec="ascii", exclude_characters="<&"), max_size=20),
         lambda inner: st.lists(
             st.tuples(
-                st.sampled_from(
-                    [
-                        "pci",
-                        "uuid",
-                        "fb_memory_usage",
-                        "total",
-                        "mig_devices",
-                        "mig_device",
-                        "process_info",
-                        "index",
-                        "gpu",
-                        "ecc_errors",
-                        "volatile",
-                        "temperature",
-                        "gpu_temp",
-                        "power_readings",
-                    ]
-                ),
+                st.sampled_from(TAGS),
                 inner,
             ),
             max_size=4,
@@ -439,17 +428,14 @@ def test_any_shape_of_elements_is_parsed_or_refused(body: str) -> None:
     assert found["devices"]
 
 
-def cases(folder: Path, kind: str) -> list[Any]:
-    return [entry for entry in yaml.safe_load((folder / "SOURCES.yml").read_text())["files"] if entry["kind"] == kind]
-
-
 def told(text: Any, unit: str) -> Any:
     return int(text[: -len(unit) - 1]) if re.fullmatch(rf"\d+ {unit}", text or "") else None
 
 
 def test_recorded_outputs(captures: Path) -> None:
     switch = {"Enabled": True, "Disabled": False}
-    entries = cases(captures, "nvidia_smi_xml")
+    index = yaml.safe_load((captures / "SOURCES.yml").read_text())["files"]
+    entries = [entry for entry in index if entry["kind"] == "nvidia_smi_xml"]
     assert len(entries) > 20
     for entry in entries:
         expect = entry["expect"]
