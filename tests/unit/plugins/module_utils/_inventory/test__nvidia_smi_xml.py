@@ -400,10 +400,8 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             parse_query(text, partial)
 
 
-TAGS = (
-    "pci uuid fb_memory_usage total mig_devices mig_device process_info index gpu ecc_errors volatile temperature gpu_temp"
-    " power_readings"
-).split()
+TAGS = ["pci", "uuid", "fb_memory_usage", "total", "mig_devices", "mig_device", "process_info", "index", "gpu", "ecc_errors",
+        "volatile", "temperature", "gpu_temp", "power_readings"]  # fmt: skip
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
