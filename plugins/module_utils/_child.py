@@ -15,7 +15,8 @@ import select
 import signal
 import sys
 import time
-from typing import Callable, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Callable
 
 _CHUNK = 65536
 _TICK_S = 0.05  # how long a child that closed its output may go unnoticed
@@ -25,11 +26,11 @@ _GRACE_S = 0.2  # for SIGKILL to take effect, before the child counts as abandon
 class Child:
     """A forked process with its output on pipes of ours. `collect` reads it under a deadline, once."""
 
-    def __init__(self, pid: int, output: Dict[str, int]) -> None:
+    def __init__(self, pid: int, output: dict[str, int]) -> None:
         self.pid = pid
         self._output = output  # name → descriptor to read from
-        self.data: Dict[str, bytearray] = {name: bytearray() for name in output}
-        self.status: Optional[int] = None  # as waitpid tells it; None while it lives
+        self.data: dict[str, bytearray] = {name: bytearray() for name in output}
+        self.status: int | None = None  # as waitpid tells it; None while it lives
         self.timed_out = False
         self.truncated = False
 
@@ -98,10 +99,10 @@ class Child:
             time.sleep(0.002)
 
 
-def start_program(argv: Sequence[str], environment: Dict[str, str]) -> Child:
+def start_program(argv: Sequence[str], environment: dict[str, str]) -> Child:
     """Start a program. Its streams are "stdout" and "stderr"; "exec" holds the error number if it could not be executed."""
 
-    def body(streams: Dict[str, int]) -> int:
+    def body(streams: dict[str, int]) -> int:
         os.dup2(streams["stdout"], 1)
         os.dup2(streams["stderr"], 2)
         try:
@@ -118,7 +119,7 @@ def start_program(argv: Sequence[str], environment: Dict[str, str]) -> Child:
 def start_function(function: Callable[[], bytes]) -> Child:
     """Run a function in a forked child. Its stream is "result"."""
 
-    def body(streams: Dict[str, int]) -> int:
+    def body(streams: dict[str, int]) -> int:
         data = function()
         while data:
             data = data[os.write(streams["result"], data):]
@@ -127,7 +128,7 @@ def start_function(function: Callable[[], bytes]) -> Child:
     return _fork(["result"], body)
 
 
-def _fork(names: List[str], body: Callable[[Dict[str, int]], int]) -> Child:
+def _fork(names: list[str], body: Callable[[dict[str, int]], int]) -> Child:
     pipes = {name: os.pipe() for name in names}
     sys.stdout.flush()
     sys.stderr.flush()

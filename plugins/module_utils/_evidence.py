@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import builtins
 import errno
 import json
 import os
 import posixpath
 import re
 import time
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output, error_of
 
@@ -34,10 +36,10 @@ class RecordingHost(Host):
 
     def __init__(self, host: Host) -> None:
         self._host, self.root = host, host.root
-        self._seen: Dict[str, Dict[str, Any]] = {"files": {}, "dirs": {}, "links": {}, "probes": {}}
-        self._commands: Dict[Tuple[str, ...], Dict[str, Any]] = {}
+        self._seen: dict[str, dict[str, Any]] = {"files": {}, "dirs": {}, "links": {}, "probes": {}}
+        self._commands: dict[tuple[str, ...], dict[str, Any]] = {}
 
-    def read(self, path: str, limit: int = FILE_LIMIT, deadline: Optional[float] = None) -> bytes:
+    def read(self, path: str, limit: int = FILE_LIMIT, deadline: float | None = None) -> bytes:
         try:
             data = self._host.read(path, limit, deadline)
         except HostError as error:
@@ -49,7 +51,7 @@ class RecordingHost(Host):
             self._seen["files"][path] = {"base64": base64.b64encode(data).decode("ascii")}
         return data
 
-    def list(self, path: str) -> List[str]:
+    def list(self, path: str) -> builtins.list[str]:
         try:
             names = self._host.list(path)
         except HostError as error:
@@ -75,7 +77,7 @@ class RecordingHost(Host):
         self._host.prefetch(argv)
 
     def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
-        entry: Dict[str, Any] = {"argv": list(argv)}
+        entry: dict[str, Any] = {"argv": list(argv)}
         self._commands[tuple(argv)] = entry
         try:
             output = self._host.run(argv, timeout)
@@ -101,10 +103,10 @@ class RecordingHost(Host):
         self._seen["probes"][name] = value
         return value
 
-    def document(self, by: str, redact: bool = True) -> Dict[str, Any]:
+    def document(self, by: str, redact: bool = True) -> dict[str, Any]:
         """The evidence so far. `by` names the recording program with its version."""
         recorded = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by": by, "euid": os.geteuid()}
-        seen: Dict[str, Any] = {**self._seen, "commands": list(self._commands.values())}
+        seen: dict[str, Any] = {**self._seen, "commands": list(self._commands.values())}
         if redact:
             seen = _Redaction(seen).apply(seen)
         return {"evidence": EVIDENCE_VERSION, "recorded": recorded, **seen}
@@ -113,7 +115,7 @@ class RecordingHost(Host):
 class ReplayHost(Host):
     """A recorded machine. Nothing here touches the machine that it runs on."""
 
-    def __init__(self, document: Dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any]) -> None:
         self._files, self._links = document["files"], document["links"]
         self._probes, self._dirs = document["probes"], _directories(document)
         self._commands = {_command_key(entry["argv"]): entry for entry in document["commands"]}
@@ -138,7 +140,7 @@ class ReplayHost(Host):
                 done = here
         return done or "/"
 
-    def _find(self, table: Dict[str, Any], path: str, follow_last: bool = True) -> Any:
+    def _find(self, table: dict[str, Any], path: str, follow_last: bool = True) -> Any:
         """What is recorded of a path; under the name that was asked for, or behind links."""
         entry = table.get(path)
         if entry is None:
@@ -151,12 +153,12 @@ class ReplayHost(Host):
                 "timeout", f"{path}: no answer")
         return entry
 
-    def read(self, path: str, limit: int = FILE_LIMIT, deadline: Optional[float] = None) -> bytes:
+    def read(self, path: str, limit: int = FILE_LIMIT, deadline: float | None = None) -> bytes:
         entry = self._find(self._files, path)
         data = entry.encode("utf-8", "surrogatepass") if isinstance(entry, str) else _decode(entry, path)
         return data[:limit]
 
-    def list(self, path: str) -> List[str]:
+    def list(self, path: str) -> builtins.list[str]:
         names = self._find(self._dirs, path.rstrip("/") or "/")
         return sorted(names)
 
@@ -208,7 +210,7 @@ def load(text: str, name: str = "evidence") -> ReplayHost:
     return ReplayHost(whole)
 
 
-def _check_entries(document: Dict[str, Any], name: str) -> None:
+def _check_entries(document: dict[str, Any], name: str) -> None:
     for entry in document["commands"]:
         argv = entry.get("argv") if isinstance(entry, dict) else None
         if not (isinstance(argv, list) and argv and all(isinstance(word, str) for word in argv)):
@@ -223,7 +225,7 @@ def _check_entries(document: Dict[str, Any], name: str) -> None:
                 raise EvidenceError(f"{name}: dirs: {path[:80]!r} must be a list of names")
 
 
-def _command_key(argv: Sequence[str]) -> Tuple[str, ...]:
+def _command_key(argv: Sequence[str]) -> tuple[str, ...]:
     return (posixpath.basename(argv[0]), *argv[1:])
 
 
@@ -234,9 +236,9 @@ def _decode(entry: Any, path: str) -> bytes:
         raise HostError("unreadable", f"{path}: the recorded content is damaged") from None
 
 
-def _directories(document: Dict[str, Any]) -> Dict[str, Any]:
+def _directories(document: dict[str, Any]) -> dict[str, Any]:
     """Recorded listings, and those implied by recorded paths."""
-    implied: Dict[str, Any] = {}
+    implied: dict[str, Any] = {}
     for table in ("files", "links", "dirs"):
         for path in document[table]:
             while path not in ("/", ""):
@@ -264,8 +266,8 @@ _NO_SERIAL = re.compile(r"(?i)unknown|not|n/?a|none|deprecated|0+|[\[\]]")
 class _Redaction:
     """Serial numbers, UUIDs and host names → tokens of the same shape, numbered in the order in which they were met."""
 
-    def __init__(self, seen: Dict[str, Any]) -> None:
-        self._tokens: Dict[str, str] = {}
+    def __init__(self, seen: dict[str, Any]) -> None:
+        self._tokens: dict[str, str] = {}
         for text in _texts(seen):
             for match in _UUID.finditer(text):
                 self._add(match[0], "uuid")

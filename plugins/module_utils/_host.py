@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple
 
 from ._child import Child, start_function, start_program
 
@@ -32,11 +34,11 @@ class HostError(Exception):
 class Output(NamedTuple):
     """What came of a command. error: None, "timeout", "crashed" (a signal) or "truncated" (more than OUTPUT_LIMIT)."""
 
-    rc: Optional[int]
+    rc: int | None
     stdout: str
     stderr: str
-    error: Optional[str] = None
-    signal: Optional[int] = None
+    error: str | None = None
+    signal: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -48,28 +50,28 @@ class Host:
 
     root = "/"
 
-    def read(self, path: str, limit: int = FILE_LIMIT, deadline: Optional[float] = None) -> bytes:
+    def read(self, path: str, limit: int = FILE_LIMIT, deadline: float | None = None) -> bytes:
         """The content of a file, `limit` bytes of it at most. With `deadline` (seconds) it is read in a child of its own:
         some files of a driver answer only after the hardware did."""
         raise NotImplementedError
 
     def read_several(self, paths: Sequence[str], limit: int = FILE_LIMIT,
-                     deadline: float = DEFAULT_TIMEOUT) -> Dict[str, Union[bytes, HostError]]:
+                     deadline: float = DEFAULT_TIMEOUT) -> dict[str, bytes | HostError]:
         """Content or failure of each file, read in a child under one deadline for all. After a timeout the rest is missing."""
-        answers: Dict[str, Union[bytes, HostError]] = {}
+        answers: dict[str, bytes | HostError] = {}
         for path in paths:
             answers[path] = answer = self._read_or_error(path, limit, deadline)
             if isinstance(answer, HostError) and answer.code == "timeout":
                 break
         return answers
 
-    def _read_or_error(self, path: str, limit: int, deadline: float) -> Union[bytes, HostError]:
+    def _read_or_error(self, path: str, limit: int, deadline: float) -> bytes | HostError:
         try:
             return self.read(path, limit, deadline)
         except HostError as error:
             return error
 
-    def list(self, path: str) -> List[str]:
+    def list(self, path: str) -> builtins.list[str]:
         """The names in a directory, sorted."""
         raise NotImplementedError
 
@@ -106,11 +108,11 @@ class LiveHost(Host):
     """This machine, or with another `root` a file system mounted below it: then no command and no probe is run, since they
     would speak of the running system."""
 
-    def __init__(self, root: str = "/", probes: Optional[Dict[str, Probe]] = None) -> None:
+    def __init__(self, root: str = "/", probes: dict[str, Probe] | None = None) -> None:
         self.root = os.path.normpath(root)
         self._rooted = self.root != "/"
         self._probes = probes or {}
-        self._started: Dict[Tuple[str, ...], Child] = {}
+        self._started: dict[tuple[str, ...], Child] = {}
 
     def _real(self, path: str, follow_last: bool = True) -> str:
         """The path below our root. Links are followed inside it: an absolute one must not lead back to the running system."""
@@ -136,7 +138,7 @@ class LiveHost(Host):
             pending += target.split("/")[::-1]
         return self.root + "/".join(done)
 
-    def read(self, path: str, limit: int = FILE_LIMIT, deadline: Optional[float] = None) -> bytes:
+    def read(self, path: str, limit: int = FILE_LIMIT, deadline: float | None = None) -> bytes:
         if deadline is None:
             try:
                 return _read(self._real(path), limit)
@@ -148,7 +150,7 @@ class LiveHost(Host):
         return answer[1:]
 
     def read_several(self, paths: Sequence[str], limit: int = FILE_LIMIT,
-                     deadline: float = DEFAULT_TIMEOUT) -> Dict[str, Union[bytes, HostError]]:
+                     deadline: float = DEFAULT_TIMEOUT) -> dict[str, bytes | HostError]:
         import json
 
         def read_all() -> bytes:
@@ -162,7 +164,7 @@ class LiveHost(Host):
             return {paths[0]: error}
         return {path: answer[1:] if answer[:1] == b"+" else _told_error(answer, path) for path, answer in zip(paths, told)}
 
-    def list(self, path: str) -> List[str]:
+    def list(self, path: str) -> builtins.list[str]:
         try:
             return sorted(os.listdir(self._real(path)))
         except OSError as error:
@@ -230,7 +232,7 @@ def _read(path: str, limit: int) -> bytes:
     # Without O_NONBLOCK a FIFO in the place of a file would hold us for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        chunks: List[bytes] = []
+        chunks: list[bytes] = []
         while limit > 0:
             chunk = os.read(descriptor, min(limit, 1 << 18))
             if not chunk:
@@ -254,7 +256,7 @@ def _told_error(answer: bytes, path: str) -> HostError:
     return error_of(OSError(number, os.strerror(number)), path)
 
 
-def _answer(function: Probe, argument: Any) -> Dict[str, Any]:
+def _answer(function: Probe, argument: Any) -> dict[str, Any]:
     """What a probe's child says: {"value": …} or {"error": text, "code": …}. Nothing may leave it as a traceback."""
     try:
         return {"value": function(argument)}
@@ -266,7 +268,7 @@ def _answer(function: Probe, argument: Any) -> Dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}", "code": "crashed"}
 
 
-def _environment() -> Dict[str, str]:
+def _environment() -> dict[str, str]:
     known = os.environ.get("PATH", "").split(":")
     path = [*[folder for folder in known if folder.startswith("/")], *[folder for folder in _EXTRA_PATH if folder not in known]]
     kept = {name: os.environ[name] for name in ("HOME", "USER", "XDG_RUNTIME_DIR") if name in os.environ}
@@ -286,7 +288,7 @@ class _Marker:
         self._folder = "/run/gpufleet.node" if os.geteuid() == 0 else _user_folder()
         self._path = os.path.join(self._folder, f"{name[-100:]}.hung")
 
-    def holder(self) -> Optional[int]:
+    def holder(self) -> int | None:
         """The process that still hangs, if there is one."""
         try:
             pid, started = _read(self._path, 100).split()
@@ -315,7 +317,7 @@ def _user_folder() -> str:
     return f"{runtime}/gpufleet.node" if runtime.startswith("/") else f"/tmp/gpufleet.node-{os.geteuid()}"
 
 
-def _start_time(pid: int) -> Optional[str]:
+def _start_time(pid: int) -> str | None:
     """When a process started, in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); with its PID it names it for good."""
     try:
         fields = _read(f"/proc/{pid}/stat", 4096).decode("utf-8", "replace").rpartition(")")[2].split()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from typing import Optional
 
 from ._host import Host, LiveHost
 
@@ -16,7 +15,7 @@ class UsageError(ValueError):
     """What the caller asked for cannot be done. The message says what to do instead."""
 
 
-def machine(root: str = "/", evidence: Optional[str] = None) -> Host:
+def machine(root: str = "/", evidence: str | None = None) -> Host:
     """The machine to look at. `evidence` is the path of a recording, and then `root` must be "/"."""
     if evidence is not None:
         return _recorded(evidence, root)

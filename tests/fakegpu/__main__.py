@@ -8,7 +8,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import List, Optional
 
 from .errors import ProfileError
 from .profile import load_profile, profile_names
@@ -16,7 +15,7 @@ from .render import evidence_of
 from .tree import write_tree
 
 
-def main(arguments: Optional[List[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command line. Exit status 0, or 2 with one line on standard error."""
     parser = argparse.ArgumentParser(prog="fakegpu", description="Render a simulated machine of tests/profiles.")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from . import modules
 from .machine import Machine
@@ -35,7 +35,7 @@ def render(machine: Machine, profile: Profile) -> None:
     _rocm(machine, profile)
 
 
-def served(profile: Profile) -> List[Gpu]:
+def served(profile: Profile) -> list[Gpu]:
     """Cards that amdgpu drives."""
     return [gpu for gpu in profile.of("amd") if gpu.driver == "amdgpu"]
 
@@ -114,7 +114,7 @@ def _memory(machine: Machine, gpu: Gpu) -> None:
                    mem_info_vram_vendor=gpu.get("vram_vendor"))
 
 
-def _hive(machine: Machine, cards: List[Gpu], gpu: Gpu) -> None:
+def _hive(machine: Machine, cards: list[Gpu], gpu: Gpu) -> None:
     mates = [card for card in cards if card.get("xgmi")]
     if gpu not in mates or len(mates) < 2:
         return
@@ -128,7 +128,7 @@ def _hive(machine: Machine, cards: List[Gpu], gpu: Gpu) -> None:
     machine.values(folder_of(machine, gpu.address), xgmi_device_id=f"0x{unique_id(gpu):x}", xgmi_physical_id=mates.index(gpu), xgmi_error=0)
 
 
-def _kfd(machine: Machine, profile: Profile, cards: List[Gpu]) -> None:
+def _kfd(machine: Machine, profile: Profile, cards: list[Gpu]) -> None:
     """The topology: a node a socket, then one a partition. Consumer cards have a KFD node as well."""
     topology = f"{KFD}/topology"
     machine.link("/sys/class/kfd/kfd", KFD)
@@ -136,7 +136,7 @@ def _kfd(machine: Machine, profile: Profile, cards: List[Gpu]) -> None:
     machine.write(f"{topology}/system_properties", "platform_oem 2314885530452955201\nplatform_id 2314885905390388545\nplatform_rev 1\n")
     machine.values(topology, generation_id=2)
     sockets = 2 if len(cards) >= 4 else 1
-    nodes: List[Tuple[Gpu, int]] = [(gpu, part) for gpu in cards for part in range(partitions(gpu))]
+    nodes: list[tuple[Gpu, int]] = [(gpu, part) for gpu in cards for part in range(partitions(gpu))]
     for number in range(sockets):
         _cpu_node(machine, f"{topology}/nodes/{number}", profile.about["memory_mib"] // sockets)
     for place, (gpu, part) in enumerate(nodes):
@@ -195,7 +195,7 @@ def _gpu_node(machine: Machine, folder: str, gpu: Gpu, part: int, place: int, li
     machine.write(f"{folder}/name", "ip discovery\n")
 
 
-def _links(machine: Machine, folder: str, number: int, ends: List[Tuple[int, int]]) -> None:
+def _links(machine: Machine, folder: str, number: int, ends: list[tuple[int, int]]) -> None:
     for index, (end, kind) in enumerate(ends):
         machine.write(f"{folder}/{index}/properties", _rows(type=kind, version_major=0, version_minor=0, node_from=number, node_to=end, weight=15 if kind == 11 else 20,
                                                             min_latency=0, max_latency=0, min_bandwidth=64000, max_bandwidth=64000, flags=1))
@@ -208,7 +208,7 @@ def _rows(**rows: Any) -> str:
 def _rocm(machine: Machine, profile: Profile) -> None:
     """ROCm from AMD's packages below /opt; Debian's own lies in the usual folders and is told by its packages alone."""
     release = profile.amd.get("rocm")
-    packages: Dict[str, Any] = profile.amd.get("packages") or {}
+    packages: dict[str, Any] = profile.amd.get("packages") or {}
     for name, about in packages.items():
         profile.packages[name] = {"vendor": "AMD", "held": False, "source": name, **(about if isinstance(about, dict) else {"version": about})}
     if not release or profile.amd.get("origin") == "debian":

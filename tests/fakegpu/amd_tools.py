@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any
 
 from .amd import gfx_name, partitions, served, unique_id
 from .machine import Machine
@@ -34,7 +34,7 @@ def render(machine: Machine, profile: Profile) -> None:
         machine.command("amd-smi static --json", json.dumps(static(profile, cards), indent=4) + "\n")
 
 
-def rocminfo(profile: Profile, cards: List[Gpu]) -> str:
+def rocminfo(profile: Profile, cards: list[Gpu]) -> str:
     """Agents: one a socket, one a partition."""
     head = ("\x1b[37mROCk module is loaded\x1b[0m\n=====================    \nHSA System Attributes    \n=====================    \n"
             "Runtime Version:         1.18\nRuntime Ext Version:     1.14\nSystem Timestamp Freq.:  1000.000000MHz\nMachine Model:           LARGE                              \n"
@@ -56,7 +56,7 @@ def _agent(gpu: Gpu, part: int) -> str:
     count, target = partitions(gpu), gfx_name(gpu.get("gfx"))
     number = int(gpu.get("device"), 16)
     features = "sramecc+:xnack-" if gpu.get("ecc") else ""
-    rows: List[Any] = [("Name", target), ("Uuid", f"GPU-{unique_id(gpu):016x}" if gpu.get("unique") else "GPU-XX"), ("Marketing Name", gpu.get("name")), ("Vendor Name", "AMD"),
+    rows: list[Any] = [("Name", target), ("Uuid", f"GPU-{unique_id(gpu):016x}" if gpu.get("unique") else "GPU-XX"), ("Marketing Name", gpu.get("name")), ("Vendor Name", "AMD"),
                        ("Feature", "KERNEL_DISPATCH"), ("Profile", "BASE_PROFILE"), ("Node", 1 + gpu.number * count + part), ("Device Type", "GPU"), ("Chip ID", f"{number}(0x{number:x})"),
                        ("Max Clock Freq. (MHz)", gpu.get("clocks")[0]), ("BDFID", int(bus, 16) << 8 | int(slot.split(".")[0], 16) << 3 | part),
                        ("Compute Unit", gpu.get("cu") // count), ("SIMDs per CU", gpu.get("simd_per_cu")), ("Wavefront Size", f"{gpu.get('wave')}(0x{gpu.get('wave'):x})")]
@@ -65,7 +65,7 @@ def _agent(gpu: Gpu, part: int) -> str:
     return _fields(rows) + _pool(gpu.get("vram_mib") * 1024 // count, "COARSE GRAINED") + isa
 
 
-def _fields(rows: List[Any]) -> str:
+def _fields(rows: list[Any]) -> str:
     return "".join(f"  {name + ':':<25}{str(value):<35}\n" for name, value in rows)
 
 
@@ -74,7 +74,7 @@ def _pool(size: int, kind: str) -> str:
             f"      Size:                    {size}(0x{size:x}) KB             \n      Allocatable:             TRUE                               \n")
 
 
-def static(profile: Profile, cards: List[Gpu]) -> Dict[str, Any]:
+def static(profile: Profile, cards: list[Gpu]) -> dict[str, Any]:
     """amd-smi static --json of ROCm 7: one entry a partition."""
     version = profile.amd.get("version") if profile.amd.get("driver") == "dkms" else profile.kernel["running"]
     entries = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import posixpath
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Set, Union
+from typing import Any, Union
 
 Content = Union[str, bytes]
 
@@ -27,13 +27,13 @@ class Node:
 class Machine:
     """Paths are absolute and canonical: a file lies where the kernel has it, and links lead to it."""
 
-    files: Dict[str, Content] = field(default_factory=dict)
-    links: Dict[str, str] = field(default_factory=dict)
-    folders: Set[str] = field(default_factory=set)
-    denied: Dict[str, str] = field(default_factory=dict)
-    nodes: Dict[str, Node] = field(default_factory=dict)
-    commands: List[Dict[str, Any]] = field(default_factory=list)
-    probes: Dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    denied: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    probes: dict[str, Any] = field(default_factory=dict)
     euid: int = 0
 
     def write(self, path: str, content: Content) -> None:
@@ -62,7 +62,7 @@ class Machine:
         """A command line (words separated by blanks) that runs to its end."""
         self.outcome(argv.split(), rc=rc, stdout=stdout, stderr=stderr)
 
-    def outcome(self, argv: List[str], **outcome: Any) -> None:
+    def outcome(self, argv: list[str], **outcome: Any) -> None:
         """A command with any outcome of the evidence; a later one for the same words replaces it."""
         self.commands = [one for one in self.commands if one["argv"] != argv]
         self.commands.append({"argv": argv, **outcome})
@@ -71,18 +71,18 @@ class Machine:
         """Where the link at this path leads."""
         return posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
 
-    def names(self) -> Set[str]:
+    def names(self) -> set[str]:
         """All paths that exist, with the folders above them."""
-        found: Set[str] = set()
+        found: set[str] = set()
         for path in (*self.files, *self.links, *self.folders, *self.denied, *self.nodes):
             while path not in found and path != "/":
                 found.add(path)
                 path = posixpath.dirname(path)
         return found
 
-    def evidence(self) -> Dict[str, Any]:
+    def evidence(self) -> dict[str, Any]:
         """The document that `check_gpu.pyz record` would write here, were everything there is looked at."""
-        dirs: Dict[str, List[str]] = {path: [] for path in self.folders}
+        dirs: dict[str, list[str]] = {path: [] for path in self.folders}
         for path in self.names():
             parent = posixpath.dirname(path)
             if path in self.nodes or parent in dirs:
@@ -91,14 +91,14 @@ class Machine:
             parent = posixpath.dirname(path)
             if parent in dirs:
                 dirs[parent].append(posixpath.basename(path))
-        files: Dict[str, Any] = {path: _told(content) for path, content in self.files.items()}
+        files: dict[str, Any] = {path: _told(content) for path, content in self.files.items()}
         files.update({path: {"error": error} for path, error in self.denied.items()})
         return {"evidence": 1, "recorded": {"at": "2026-11-23T10:00:00Z", "by": "fakegpu 1", "euid": self.euid},
                 "files": dict(sorted(files.items())), "dirs": {path: sorted(dirs[path]) for path in sorted(dirs)},
                 "links": dict(sorted(self.links.items())), "commands": self.commands, "probes": self.probes}
 
 
-def _told(content: Content) -> Union[str, Dict[str, str]]:
+def _told(content: Content) -> str | dict[str, str]:
     if isinstance(content, str):
         return content
     try:
@@ -107,6 +107,6 @@ def _told(content: Content) -> Union[str, Dict[str, str]]:
         return {"base64": base64.b64encode(content).decode()}
 
 
-def relative(path: str, root: str) -> Optional[str]:
+def relative(path: str, root: str) -> str | None:
     """The path below root, or None where it lies elsewhere."""
     return path[len(root):].lstrip("/") if path == root or path.startswith(root.rstrip("/") + "/") else None

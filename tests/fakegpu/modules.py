@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import lzma
 import struct
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from .machine import Machine
 from .node import MODULES
 from .profile import Profile
 
 
-def module_file(machine: Machine, release: str, place: str, about: Dict[str, Any]) -> None:
+def module_file(machine: Machine, release: str, place: str, about: dict[str, Any]) -> None:
     """A module below /usr/lib/modules/RELEASE, and the answer of modinfo under both names of that folder.
 
     about: {name, version, license, signer (None: not signed), description}.
@@ -34,7 +34,7 @@ def module_file(machine: Machine, release: str, place: str, about: Dict[str, Any
         machine.command(f"modinfo -k {release} {about['name']}", text)
 
 
-def loaded(machine: Machine, name: str, version: Optional[str] = None, pci: bool = False, holders: Optional[List[str]] = None) -> None:
+def loaded(machine: Machine, name: str, version: str | None = None, pci: bool = False, holders: list[str] | None = None) -> None:
     """A module in /sys/module, as the kernel shows one that is live."""
     folder = f"/sys/module/{name}"
     machine.values(folder, initstate="live", refcnt=0 if holders is None else len(holders), version=version, coresize=106528768, taint="OE" if version else "")
@@ -52,7 +52,7 @@ def proc_modules(machine: Machine) -> None:
     machine.write("/proc/modules", "".join(f"{name} 1048576 1 - Live 0x0000000000000000\n" for name in names))
 
 
-def dkms(machine: Machine, profile: Profile, rows: List[Dict[str, Any]]) -> None:
+def dkms(machine: Machine, profile: Profile, rows: list[dict[str, Any]]) -> None:
     """`dkms status` of DKMS 3: one line a module and kernel. rows: {module, version, kernel (None: added), status}."""
     lines = []
     for row in rows:
@@ -69,7 +69,7 @@ def _compressed(path: str, content: bytes) -> bytes:
     return lzma.compress(content) if path.endswith(".xz") else content
 
 
-def _elf(info: List[str]) -> bytes:
+def _elf(info: list[str]) -> bytes:
     """A relocatable ELF object for x86-64 with nothing but .modinfo, which is what modinfo reads."""
     data = b"".join(line.encode() + b"\0" for line in info)
     names = b"\0.modinfo\0.shstrtab\0"

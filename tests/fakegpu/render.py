@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from . import amd, amd_tools, modules, node, nvidia, nvml, packages, smi, software, sysfs, trouble
 from .machine import Machine
@@ -37,6 +37,6 @@ def machine_of(profile: Profile) -> Machine:
     return machine
 
 
-def evidence_of(profile: Profile) -> Dict[str, Any]:
+def evidence_of(profile: Profile) -> dict[str, Any]:
     """The evidence (a JSON value) of a profile."""
     return machine_of(profile).evidence()

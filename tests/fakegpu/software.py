@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Dict
+from typing import Any
 
 from .machine import Machine
 from .node import BOOT_TIME, is_rpm, library_folder
@@ -51,7 +51,7 @@ def _log(machine: Machine, profile: Profile) -> None:
     machine.outcome(["dmesg"], rc=0, stdout=ring, stderr="")
 
 
-def _toolkits(machine: Machine, software: Dict[str, Any]) -> None:
+def _toolkits(machine: Machine, software: dict[str, Any]) -> None:
     for number, version in enumerate(software.get("cuda_toolkits") or []):
         short = ".".join(version.split(".")[:2])
         folder = f"/usr/local/cuda-{short}"
@@ -62,9 +62,9 @@ def _toolkits(machine: Machine, software: Dict[str, Any]) -> None:
             machine.links["/usr/local/cuda"] = folder
 
 
-def _containers(machine: Machine, profile: Profile, software: Dict[str, Any]) -> None:
+def _containers(machine: Machine, profile: Profile, software: dict[str, Any]) -> None:
     docker = software.get("docker")
-    daemon: Dict[str, Any] = {}
+    daemon: dict[str, Any] = {}
     if docker:
         machine.write("/usr/bin/docker", "")
         machine.write("/usr/bin/dockerd", "")
@@ -118,7 +118,7 @@ def _cdi(profile: Profile) -> str:
     return text + "  - hostPath: /usr/bin/nvidia-smi\n    containerPath: /usr/bin/nvidia-smi\n"
 
 
-def _pytorch(machine: Machine, profile: Profile, software: Dict[str, Any]) -> None:
+def _pytorch(machine: Machine, profile: Profile, software: dict[str, Any]) -> None:
     """Wheels in site-packages: the version file tells the backend."""
     for one in software.get("pytorch") or []:
         folder = one.get("path", "/usr/local/lib/python3.12/dist-packages")

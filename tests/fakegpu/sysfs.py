@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .machine import Machine
 from .profile import Gpu, Profile
@@ -41,13 +41,13 @@ def folder_of(machine: Machine, address: str) -> str:
     return machine.target(f"{BUS}/devices/{address}")
 
 
-def slot_of(gpu: Gpu) -> Tuple[Optional[int], Optional[int]]:
+def slot_of(gpu: Gpu) -> tuple[int | None, int | None]:
     """Generation and width of the port above the card: those of the card where the profile says nothing."""
     slot = gpu.get("slot") or {}
     return slot.get("generation", gpu.get("gen")), slot.get("width", gpu.get("width"))
 
 
-def link_of(gpu: Gpu) -> Dict[str, Any]:
+def link_of(gpu: Gpu) -> dict[str, Any]:
     """The link as it runs: {generation, width}. An idle GeForce or Radeon board slows down to 2.5 GT/s."""
     generation, width = slot_of(gpu)
     fastest = min(generation, gpu.get("gen")) if generation and gpu.get("gen") else gpu.get("gen")
@@ -107,7 +107,7 @@ def _link_values(machine: Machine, folder: str, speed: int, width: int, max_spee
                    max_link_width=max_width)
 
 
-def _function(machine: Machine, above: str, address: str, about: Dict[str, Any]) -> str:
+def _function(machine: Machine, above: str, address: str, about: dict[str, Any]) -> str:
     folder = f"{above}/{address}"
     vendor, device, pci_class = (str(about[key]) for key in ("vendor", "device", "class"))
     board_vendor, board = about["subsystem"].split(":")
@@ -146,7 +146,7 @@ def _config(vendor: str, device: str, board_vendor: str, board: str, pci_class: 
     return header + bytes(rest)
 
 
-def _virtual_functions(machine: Machine, above: str, gpu: Gpu, function: Dict[str, Any], folder: str) -> None:
+def _virtual_functions(machine: Machine, above: str, gpu: Gpu, function: dict[str, Any], folder: str) -> None:
     virtual = gpu.get("virtual_functions")
     if not virtual:
         return
@@ -175,7 +175,7 @@ def _iommu(machine: Machine, profile: Profile) -> None:
 
 def _drm(machine: Machine, profile: Profile) -> None:
     """DRM devices in the order of the bus; a console chip has a card but nothing to render with."""
-    cards: List[Gpu] = sorted([*profile.gpus, *profile.devices], key=lambda gpu: (len(gpu.address), gpu.address))
+    cards: list[Gpu] = sorted([*profile.gpus, *profile.devices], key=lambda gpu: (len(gpu.address), gpu.address))
     render_minor = 128
     for number, gpu in enumerate(gpu for gpu in cards if gpu.driver in _OF_DRM):
         folder = folder_of(machine, gpu.address)
@@ -212,6 +212,8 @@ def _rest(machine: Machine, profile: Profile) -> None:
     for number in sorted({max(_numa(profile, gpu), 0) for gpu in profile.gpus} | {0}):
         machine.values(f"/sys/devices/system/node/node{number}", cpulist="0-15")
     machine.folder("/sys/bus/pci/devices")
+    for name in ("ext4", "nvme", "nvme_core"):
+        machine.values(f"/sys/module/{name}", initstate="live", refcnt=1)
     machine.folder("/sys/fs/cgroup")
     if profile.kernel["cgroup"] == 2:
         machine.write("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc\n")

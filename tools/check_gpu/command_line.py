@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._host import DEFAULT_TIMEOUT, Host
 from ansible_collections.gpufleet.node.plugins.module_utils._machine import UsageError, machine
@@ -52,7 +52,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(version: str, arguments: Optional[List[str]] = None) -> int:
+def main(version: str, arguments: list[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
     parser = _parser(version)
     chosen = parser.parse_intermixed_args(arguments)
@@ -132,5 +132,5 @@ def _write(path: str, text: str) -> int:
     return 0
 
 
-def _print_json(value: Dict[str, Any]) -> None:
+def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, indent=1), flush=True)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Dict, Optional
+from collections.abc import Collection
+from typing import Any
 
 from . import _shape
 from ._inventory import Inventory, Section, fill
@@ -12,9 +13,9 @@ from ._inventory import Inventory, Section, fill
 MIB = 1 << 20
 
 
-def facts(inventory: Inventory, wanted: Collection[str]) -> Dict[str, Any]:
+def facts(inventory: Inventory, wanted: Collection[str]) -> dict[str, Any]:
     """The facts, complete: every key of the schema is there, unknown is None. `wanted` are the subsets asked for."""
-    known: Dict[str, Any] = {
+    known: dict[str, Any] = {
         "schema_version": _shape.SCHEMA_VERSION,
         "count": len(inventory.devices),
         "vendors": sorted({device["vendor"] for device in inventory.devices}),
@@ -44,6 +45,21 @@ def complete(inventory: Inventory) -> None:
         device["index"] = index
         device.setdefault("lost", False)
         {"nvidia": _complete_nvidia, "amd": _complete_amd}.get(device["vendor"], _complete_intel)(device, inventory)
+    _complete_driver(inventory)
+
+
+def _complete_driver(inventory: Inventory) -> None:
+    """The driver's branch, which Windows' driver below WSL has none of, and Fabric Manager's version, which its package tells."""
+    driver, fabric = inventory.nvidia.get("driver") or {}, inventory.nvidia.get("fabric") or {}
+    version = driver.get("loaded_version") or driver.get("installed_version") or driver.get("library_version") or ""
+    branch = version.partition(".")[0]
+    if branch.isdecimal() and driver.get("managed_by") != "wsl":
+        fill(driver, {"branch": int(branch)})
+    for name, package in (inventory.packages.get("installed") or {}).items():
+        if fabric and name.startswith(("nvidia-fabricmanager", "nvidia-fabric-manager")) and "dev" not in name:
+            from ._package_text import upstream_version
+
+            fill(fabric, {"manager_version": upstream_version(package["version"])})
 
 
 def _ids(device: Section) -> Any:
@@ -109,15 +125,15 @@ def _completed(form: Any, value: Any, wanted: Collection[str]) -> Any:
     return value if value is not None else _DEFAULTS.get(form)
 
 
-_DEFAULTS: Dict[Any, Any] = {"integer": 0, "boolean": False}
+_DEFAULTS: dict[Any, Any] = {"integer": 0, "boolean": False}
 
 
-def _object(form: Dict[str, Any], value: Section, wanted: Collection[str]) -> Dict[str, Any]:
+def _object(form: dict[str, Any], value: Section, wanted: Collection[str]) -> dict[str, Any]:
     return {key: _completed(child, value.get(key), wanted) for key, child in form.items()
             if not isinstance(child, _shape.OnRequest) or child.subset in wanted}
 
 
-def _any_known(value: Optional[Any]) -> bool:
+def _any_known(value: Any | None) -> bool:
     if isinstance(value, dict):
         return any(_any_known(child) for child in value.values())
     return value is not None

@@ -8,7 +8,8 @@ Imports stand in functions: a machine without an AMD card does not pay for its r
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Callable
 
 from .._host import DEFAULT_TIMEOUT, Host
 from ._facts import complete
@@ -21,10 +22,10 @@ SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
            "rocminfo", "rocm", "containers", "logs")
 
-Reader = Callable[[Source, Inventory], Dict[str, Any]]
+Reader = Callable[[Source, Inventory], dict[str, Any]]
 
 
-def wanted_subsets(asked: Iterable[str]) -> FrozenSet[str]:
+def wanted_subsets(asked: Iterable[str]) -> frozenset[str]:
     """The default subsets and those asked for; "all" is every one, "!name" leaves one out. ValueError names the valid ones."""
     names = list(asked)
     unknown = [name for name in names if name.lstrip("!") not in (*SUBSETS, "all")]
@@ -38,7 +39,7 @@ def wanted_subsets(asked: Iterable[str]) -> FrozenSet[str]:
 class _Survey:
     """One look at one machine."""
 
-    def __init__(self, host: Host, wanted: FrozenSet[str], timeout: float, sources: Iterable[str]) -> None:
+    def __init__(self, host: Host, wanted: frozenset[str], timeout: float, sources: Iterable[str]) -> None:
         self.known = Inventory()
         self.wanted = wanted
         self._host, self._timeout, self._sources = host, timeout, frozenset(sources)
@@ -94,7 +95,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
     return survey.known
 
 
-def _read_memory(source: Source, known: Inventory) -> Dict[str, Any]:
+def _read_memory(source: Source, known: Inventory) -> dict[str, Any]:
     """The node's memory, where a GPU shares it with the processor and the driver tells no size."""
     if not any((device.get("memory") or {}).get("kind") == "unified" for device in known.devices):
         return {}
@@ -131,7 +132,7 @@ def _ask_about_packages(survey: _Survey, gpu: bool) -> None:
 def _ask_about_nvidia(survey: _Survey) -> None:
     from . import nvidia_driver, nvidia_proc, nvidia_smi, nvml
 
-    readers: List[Any] = [nvidia_driver, nvml, nvidia_proc, nvidia_smi]
+    readers: list[Any] = [nvidia_driver, nvml, nvidia_proc, nvidia_smi]
     for reader in readers:
         survey.ask(reader.__name__.rpartition(".")[2], reader.read)
 
@@ -139,6 +140,6 @@ def _ask_about_nvidia(survey: _Survey) -> None:
 def _ask_about_amd(survey: _Survey) -> None:
     from . import amd_smi, amdgpu, kfd, rocm, rocminfo
 
-    readers: List[Any] = [kfd, amdgpu, amd_smi, rocminfo, rocm]
+    readers: list[Any] = [kfd, amdgpu, amd_smi, rocminfo, rocm]
     for reader in readers:
         survey.ask(reader.__name__.rpartition(".")[2], reader.read)

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any
 
-Section = Dict[str, Any]
+Section = dict[str, Any]
 SECTIONS = ("nvidia", "amd", "software", "kernel", "system", "packages", "health")
 
 
@@ -14,7 +14,7 @@ class Inventory:
     """One machine. Sections and devices have the keys of docs/architecture.md; a key that is missing is not known (yet)."""
 
     def __init__(self) -> None:
-        self.devices: List[Section] = []
+        self.devices: list[Section] = []
         self.nvidia: Section = {}
         self.amd: Section = {}
         self.software: Section = {}
@@ -22,7 +22,7 @@ class Inventory:
         self.system: Section = {}
         self.packages: Section = {}
         self.health: Section = {}
-        self.problems: List[Dict[str, str]] = []
+        self.problems: list[dict[str, str]] = []
 
     def add(self, source: str, partial: Section) -> None:
         """Fill what is still unknown from a reader's partial view: the first reader to know a value is the one that counts."""
@@ -38,7 +38,7 @@ class Inventory:
             if source not in known["source"]:
                 known["source"].append(source)
 
-    def _same(self, seen: Section) -> Optional[Section]:
+    def _same(self, seen: Section) -> Section | None:
         """The device that this is another view of: by PCI address, else by UUID."""
         address, uuid = (seen.get("pci") or {}).get("address"), seen.get("uuid")
         for known in self.devices:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from .._host import Probe
 
@@ -21,4 +21,4 @@ def _device_access(argument: Any) -> Any:
     return probe_device_access(argument)
 
 
-PROBES: Dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access}
+PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access}

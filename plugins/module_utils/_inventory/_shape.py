@@ -9,7 +9,7 @@ object stands in a list. Keys of `OnRequest` are there only where their subset w
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -40,7 +40,7 @@ class OnRequest:
 _LINKS = Optional(links_total="integer?", links_active="integer?")
 _DKMS = Listed(module="string", version="string?", kernel="string?", status="string")
 
-DEVICE: Dict[str, Any] = {
+DEVICE: dict[str, Any] = {
     "index": "integer",
     "vendor": "string",
     "name": "string?",
@@ -91,7 +91,7 @@ DEVICE: Dict[str, Any] = {
     "source": Words("string"),
 }
 
-NVIDIA: Dict[str, Any] = {
+NVIDIA: dict[str, Any] = {
     "driver": {"installed_version": "string?", "loaded_version": "string?", "library_version": "string?", "branch": "integer?",
                "kernel_module": "string?", "managed_by": "string?", "origin": "string?", "packages": Mapping("string"),
                "held": "boolean?", "dkms": _DKMS, "next_boot_ready": "boolean?"},
@@ -102,13 +102,13 @@ NVIDIA: Dict[str, Any] = {
     "device_nodes": Words("string"),
 }
 
-AMD: Dict[str, Any] = {
+AMD: dict[str, Any] = {
     "driver": {"loaded": "boolean?", "version": "string?", "method": "string?", "kfd": "boolean?", "dkms": _DKMS},
     "rocm": {"version": "string?", "path": "string?", "packages": Mapping("string"), "origin": "string?"},
     "device_access": {"kfd_mode": "string?", "kfd_group": "string?", "groups": Words("string"), "accessible": "boolean?"},
 }
 
-SOFTWARE: Dict[str, Any] = {
+SOFTWARE: dict[str, Any] = {
     "cuda_toolkits": Listed(version="string?", path="string?"),
     "container_runtimes": {
         "docker": Optional(version="string?", nvidia_runtime="boolean?", cgroup_driver="string?"),
@@ -122,7 +122,7 @@ SOFTWARE: Dict[str, Any] = {
 
 _MODULE = Optional(version="string?", flavour="string?", signer="string?", path="string?")
 
-KERNEL: Dict[str, Any] = {
+KERNEL: dict[str, Any] = {
     "release": "string?",
     "next_boot_release": "string?",
     "secure_boot": "boolean?",
@@ -135,7 +135,7 @@ KERNEL: Dict[str, Any] = {
     "installed": Listed(release="string", next_boot="boolean?", headers="boolean?", modules={"nvidia": _MODULE, "amdgpu": _MODULE}),
 }
 
-SYSTEM: Dict[str, Any] = {
+SYSTEM: dict[str, Any] = {
     "distribution": "string?",
     "distribution_version": "string?",
     "distribution_like": Words("string"),
@@ -145,7 +145,7 @@ SYSTEM: Dict[str, Any] = {
     "hypervisor": "string?",
 }
 
-FACTS: Dict[str, Any] = {
+FACTS: dict[str, Any] = {
     "schema_version": "integer",
     "count": "integer",
     "vendors": Words("string"),

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from .._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output
 
@@ -15,11 +16,11 @@ _MESSAGE_LIMIT = 300  # characters of somebody else's text in a problem
 class Source:
     """`name` stands in the problems and in `device["source"]`. `timeout` is the deadline of this source, in seconds."""
 
-    def __init__(self, host: Host, name: str, problems: List[Dict[str, str]], timeout: float = DEFAULT_TIMEOUT,
-                 wanted: FrozenSet[str] = frozenset()) -> None:
+    def __init__(self, host: Host, name: str, problems: list[dict[str, str]], timeout: float = DEFAULT_TIMEOUT,
+                 wanted: frozenset[str] = frozenset()) -> None:
         self.host, self.name, self.timeout = host, name, timeout
         self._problems, self._wanted = problems, wanted
-        self._refused: Dict[str, List[str]] = {}
+        self._refused: dict[str, list[str]] = {}
         self._silent = False
 
     def wants(self, subset: str) -> bool:
@@ -51,7 +52,7 @@ class Source:
                 return
         self._problems.append(problem)
 
-    def text(self, path: str, limit: int = FILE_LIMIT, guarded: bool = False) -> Optional[str]:
+    def text(self, path: str, limit: int = FILE_LIMIT, guarded: bool = False) -> str | None:
         """The content of a file; None where it is absent or refused. guarded: read in a child, under the deadline; after one
         that got no answer no other is tried, so that dead hardware costs the deadline once."""
         if guarded and self._silent:
@@ -63,9 +64,9 @@ class Source:
             self._failed(error)
             return None
 
-    def texts(self, paths: Sequence[str], limit: int = 65536) -> Dict[str, str]:
+    def texts(self, paths: Sequence[str], limit: int = 65536) -> dict[str, str]:
         """What can be read of these files of one device, in one child: a guarded read of each costs some milliseconds."""
-        found: Dict[str, str] = {}
+        found: dict[str, str] = {}
         for path, answer in ({} if self._silent else self.host.read_several(paths, limit, self.timeout)).items():
             if isinstance(answer, HostError):
                 self._silent = self._silent or answer.code == "timeout"
@@ -74,7 +75,7 @@ class Source:
                 found[path] = answer.decode("utf-8", "replace")
         return found
 
-    def data(self, path: str, limit: int = FILE_LIMIT) -> Optional[bytes]:
+    def data(self, path: str, limit: int = FILE_LIMIT) -> bytes | None:
         """The bytes of a file; None where it is absent or refused."""
         try:
             return self.host.read(path, limit)
@@ -82,19 +83,19 @@ class Source:
             self._failed(error)
             return None
 
-    def value(self, path: str, guarded: bool = False) -> Optional[str]:
+    def value(self, path: str, guarded: bool = False) -> str | None:
         """A file of one value, stripped; None where it is absent, refused or empty."""
         text = self.text(path, 4096, guarded)
         return (text.replace("\0", "").strip() or None) if text is not None else None
 
-    def number(self, path: str, guarded: bool = False) -> Optional[int]:
+    def number(self, path: str, guarded: bool = False) -> int | None:
         """A file of one whole number, decimal or with 0x; None for everything else."""
         try:
             return int(self.value(path, guarded) or "", 0)
         except ValueError:
             return None
 
-    def names(self, path: str) -> List[str]:
+    def names(self, path: str) -> list[str]:
         """The names in a directory, sorted; empty where it is absent or refused."""
         try:
             return self.host.list(path)
@@ -102,7 +103,7 @@ class Source:
             self._failed(error)
             return []
 
-    def link(self, path: str) -> Optional[str]:
+    def link(self, path: str) -> str | None:
         """The text of a link; None where it is absent, refused or no link."""
         try:
             return self.host.link(path)
@@ -110,12 +111,12 @@ class Source:
             self._failed(error)
             return None
 
-    def link_name(self, path: str) -> Optional[str]:
+    def link_name(self, path: str) -> str | None:
         """The last part of a link's text: /sys/bus/pci/devices/X/driver → "nvidia"."""
         target = self.link(path)
         return posixpath.basename(target.rstrip("/")) or None if target else None
 
-    def run(self, *argv: str, timeout: Optional[float] = None) -> Optional[Output]:
+    def run(self, *argv: str, timeout: float | None = None) -> Output | None:
         """What came of a command; None where it is not installed. A timeout or a crash is noted here, an exit status is the
         reader's business."""
         seconds = timeout or self.timeout
@@ -130,7 +131,7 @@ class Source:
             self.problem("unreadable" if output.error == "truncated" else output.error, f"{' '.join(argv)}: {how}")
         return output
 
-    def probe(self, name: str, argument: Any = None, timeout: Optional[float] = None) -> Any:
+    def probe(self, name: str, argument: Any = None, timeout: float | None = None) -> Any:
         """The answer of a probe; None where it is not available or failed (which is noted)."""
         try:
             return self.host.probe(name, argument, timeout or self.timeout)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from ._inventory import Inventory
 from ._source import Source
@@ -32,13 +32,13 @@ def address_key(address: str) -> Any:
     return (len(address), address)
 
 
-def link_generation(text: Optional[str]) -> Optional[int]:
+def link_generation(text: str | None) -> int | None:
     """"16.0 GT/s PCIe" → 4; None for "Unknown" and the like."""
     match = re.match(r"([\d.]+) ?GT/s", text or "")
     return _GENERATIONS.get(match[1]) if match else None
 
 
-def link_width(text: Optional[str]) -> Optional[int]:
+def link_width(text: str | None) -> int | None:
     """A number of lanes; None for 0 and 255, which mean that nothing is known."""
     number = int(text) if text and text.isdigit() else 0
     return number if 0 < number < 255 else None
@@ -49,9 +49,9 @@ def is_gpu(vendor: str, pci_class: str) -> bool:
     return vendor in VENDORS and (pci_class.startswith("03") or (pci_class.startswith("1200") and vendor != "8086"))
 
 
-def read(source: Source, known: Inventory) -> Dict[str, Any]:
+def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Devices, and the number of NVSwitches (bridges of NVIDIA, class 0680) as nvidia.fabric.nvswitch_count."""
-    devices: List[Dict[str, Any]] = []
+    devices: list[dict[str, Any]] = []
     switches, broken = 0, []
     for address in sorted(source.names(DEVICES), key=address_key):
         if not _ADDRESS.fullmatch(address):
@@ -78,11 +78,11 @@ def _is_nvswitch(device_id: str) -> bool:
     return is_nvswitch(device_id)
 
 
-def _uevent(source: Source, folder: str) -> Dict[str, str]:
+def _uevent(source: Source, folder: str) -> dict[str, str]:
     """Ids and class of a function from its uevent (one read), else from the files of their own."""
     text = source.text(f"{folder}/uevent") or ""
     rows = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    found: Dict[str, str] = {}
+    found: dict[str, str] = {}
     vendor, _colon, device = rows.get("PCI_ID", "").lower().partition(":")
     if re.fullmatch(r"[0-9a-f]{1,4}", vendor) and re.fullmatch(r"[0-9a-f]{1,4}", device) and rows.get("PCI_CLASS"):
         found = {"vendor": vendor.zfill(4), "device": device.zfill(4), "class": rows["PCI_CLASS"].lower().zfill(6)[:4]}
@@ -99,7 +99,7 @@ def _uevent(source: Source, folder: str) -> Dict[str, str]:
     return found
 
 
-def _device(source: Source, folder: str, address: str, uevent: Dict[str, str]) -> Dict[str, Any]:
+def _device(source: Source, folder: str, address: str, uevent: dict[str, str]) -> dict[str, Any]:
     subsystem = uevent.get("subsystem") or ":".join(
         (source.value(f"{folder}/{name}") or "").lower()[2:] for name in ("subsystem_vendor", "subsystem_device"))
     board_vendor, _colon, board = subsystem.partition(":")
@@ -119,13 +119,13 @@ def _device(source: Source, folder: str, address: str, uevent: Dict[str, str]) -
         "link": _link(source, folder),
         "bridge": _bridge(source, folder),
     }
-    device: Dict[str, Any] = {"vendor": VENDORS[uevent["vendor"]], "pci": pci}
+    device: dict[str, Any] = {"vendor": VENDORS[uevent["vendor"]], "pci": pci}
     if pci["kernel_driver"] == "vfio-pci":
         device["virtualization"] = "passthrough"
     return device
 
 
-def _readable(source: Source, folder: str) -> Optional[bool]:
+def _readable(source: Source, folder: str) -> bool | None:
     """Whether the device answers. The ids in sysfs are the kernel's memory, only the configuration space is the device; one that
     sleeps without power is not woken for it."""
     if source.value(f"{folder}/power_state") == "D3cold":
@@ -134,8 +134,8 @@ def _readable(source: Source, folder: str) -> Optional[bool]:
     return config[:4] != b"\xff" * 4 if config else None
 
 
-def _link(source: Source, folder: str) -> Dict[str, Any]:
-    def both(kind: str) -> Dict[str, Optional[str]]:
+def _link(source: Source, folder: str) -> dict[str, Any]:
+    def both(kind: str) -> dict[str, str | None]:
         return {which: source.value(f"{folder}/{which}_link_{kind}") for which in ("current", "max")}
 
     current_speed = source.wants("runtime")  # an idle link slows down to save power: not a constant fact
@@ -145,7 +145,7 @@ def _link(source: Source, folder: str) -> Dict[str, Any]:
             "width": {"current": link_width(width["current"]), "max": link_width(width["max"])}}
 
 
-def _bridge(source: Source, folder: str) -> Optional[Dict[str, Any]]:
+def _bridge(source: Source, folder: str) -> dict[str, Any] | None:
     """What the port above the device can do: a fast card in a slow slot is not a fault of the card."""
     target = source.link(folder)
     if not target:
