@@ -1,8 +1,9 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the fake libnvidia-ml.so.1 from c/ with the compiler in the `ziglang` wheel: `python3 -m fakegpu.library FILE`.
+"""Build the fake libraries with the compiler in the `ziglang` wheel: `python3 -m fakegpu.library FILE …`.
 
-No compiler of the machine is used. The result needs glibc 2.28, so it runs in every container of the tests.
+The name of a FILE says which one it is: libnvidia-ml.so.1 (from c/), or libfakekfd.so (from kfd/), which is preloaded into
+AMD's real tools. No compiler of the machine is used, and the results run in every container of the tests.
 """
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SOURCES = Path(__file__).parent / "c"
-TARGET = "x86_64-linux-gnu.2.28"
-FLAGS = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-s",
-         "-Wl,-soname,libnvidia-ml.so.1")
+HERE = Path(__file__).parent
+# Folder of the sources and the oldest C library that they run with; the second one stands in for a function of 2.33.
+LIBRARIES = {"libnvidia-ml.so.1": ("c", "x86_64-linux-gnu.2.28"), "libfakekfd.so": ("kfd", "x86_64-linux-gnu.2.34")}
+FLAGS = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-s")
 
 
 class BuildError(RuntimeError):
@@ -29,25 +30,30 @@ def available() -> bool:
     return importlib.util.find_spec("ziglang") is not None
 
 
-def _digest() -> str:
-    digest = hashlib.sha256(repr((TARGET, FLAGS)).encode())
-    for path in sorted(SOURCES.iterdir()):
+def _digest(name: str) -> str:
+    folder, target = LIBRARIES[name]
+    digest = hashlib.sha256(repr((target, FLAGS)).encode())
+    for path in sorted((HERE / folder).iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def build(target: Path) -> Path:
     """The library at target; built only where the sources have changed since, and put in place in one step."""
+    if target.name not in LIBRARIES:
+        raise BuildError(f"no library is called {target.name}, there are {', '.join(LIBRARIES)}")
     stamp = target.with_name(target.name + ".sha256")
-    digest = _digest()
+    digest = _digest(target.name)
     if target.is_file() and stamp.is_file() and stamp.read_text() == digest:
         return target
     if not available():
         raise BuildError(f"{sys.executable} has no module ziglang: run 'pip install ziglang' with it")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
-    files = map(str, sorted(SOURCES.glob("*.c")))
-    argv = [sys.executable, "-m", "ziglang", "cc", "-target", TARGET, *FLAGS, "-o", str(partial), *files]
+    folder, platform = LIBRARIES[target.name]
+    argv = [sys.executable, "-m", "ziglang", "cc", "-target", platform, *FLAGS, f"-Wl,-soname,{target.name}"]
+    argv += ["-o", str(partial)]
+    argv += map(str, sorted((HERE / folder).glob("*.c")))
     done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise BuildError(f"building {target.name} failed:\n{done.stderr}")
@@ -57,12 +63,13 @@ def build(target: Path) -> Path:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Build one file and print its path."""
-    if len(argv) != 1:
+    """Build the files and print their paths."""
+    if not argv:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        print(build(Path(argv[0])))
+        for name in argv:
+            print(build(Path(name)))
     except BuildError as error:
         print(f"library: {error}", file=sys.stderr)
         return 1

@@ -33,8 +33,10 @@ def render(machine: Machine, profile: Profile) -> None:
     _files(machine, profile, row)
     if profile.about.get("wsl"):
         machine.node("/dev/dxg", major=10, minor=125)
-    elif nvidia.get("loaded") and not profile.about.get("container"):
+    elif nvidia.get("loaded"):
         _loaded(machine, profile)
+        if profile.about.get("container"):  # it sees the host's /sys and /proc, but no device that it was not given
+            machine.nodes = {path: node for path, node in machine.nodes.items() if not path.startswith("/dev/nvidia")}
     if nvidia.get("library"):
         _libraries(machine, profile, row)
     _packages(profile, row)

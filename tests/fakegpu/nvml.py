@@ -186,8 +186,7 @@ def probe(profile: Profile) -> Any:
             found["mig"] = [{key: value for key, value in part.items() if key not in ("profile", "slices")} for part in parts]
         if not gpu.get("memory_mib"):
             found["memory_unsupported"] = 1
-        if gpu.get("processes"):
-            found["processes"] = gpu.get("processes")
+        found["processes"] = gpu.get("processes") or []
         if gpu.get("lost"):
             found = {key: value for key, value in found.items() if key in (
                 "index", "name", "uuid", "minor", "pci_bus_id", "pci_device_id", "pci_subsystem_id", "lost")}

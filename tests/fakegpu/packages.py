@@ -72,6 +72,9 @@ def _dpkg(machine: Machine, profile: Profile) -> None:
 
 def _rpm(machine: Machine, profile: Profile) -> None:
     rows = ""
+    held = [f"{name}-0:{about['version']}.*" for name, about in sorted(profile.packages.items()) if about["held"]]
+    if held:
+        machine.write("/etc/dnf/plugins/versionlock.list", "# Added lock\n" + "".join(f"{line}\n" for line in held))
     for name, about in _asked(profile).items():
         epoch, _colon, version = about["version"].rpartition(":")
         vendor = _VENDORS.get(about["maker"], about["vendor"])

@@ -111,6 +111,10 @@ def complete(text: Any, name: str) -> Profile:
     nvidia, amd = dict(text.get("nvidia") or {}), dict(text.get("amd") or {})
     _check(nvidia, NVIDIA_KEYS, f"{name}: nvidia")
     _check(amd, AMD_KEYS, f"{name}: amd")
+    for section, words in (("nvidia", nvidia), ("amd", amd)):
+        for key in ("version", "loaded", "library", "rocm"):
+            if isinstance(words.get(key), float):
+                raise ProfileError(f"{name}: {section}: {key}: quote the version, YAML took {words[key]} for a number")
     if nvidia:
         nvidia.setdefault("module", "open")
         for key in ("loaded", "library"):

@@ -41,10 +41,8 @@ def render(machine: Machine, profile: Profile) -> None:
     else:
         broken = [gpu for gpu in gpus if gpu.get("handle_error")]
         head = "".join(f"Unable to determine the device handle for GPU{gpu.address.upper()}: {nvml.TEXTS[gpu.get('handle_error')]}\n" for gpu in broken)
-        if broken:
-            gpus = []
         machine.outcome(["nvidia-smi", "-q", "-x"], rc=255 if head else 0, stdout=head or xml(profile, gpus), stderr="")
-        machine.outcome(["nvidia-smi", "-L"], rc=255 if head else 0, stdout=head or listing(gpus, nvidia["loaded"]), stderr="")
+        machine.outcome(["nvidia-smi", "-L"], rc=255 if head else 0, stdout=listing(gpus, nvidia["loaded"]), stderr="")
         outcome = {}
     if outcome:
         machine.outcome(["nvidia-smi", "-q", "-x"], **outcome)
@@ -59,6 +57,9 @@ def listing(gpus: List[Gpu], driver: str) -> str:
     """nvidia-smi -L, with MIG devices."""
     lines = []
     for number, gpu in enumerate(gpus):
+        if gpu.get("handle_error"):
+            lines.append(f"Unable to determine the device handle for gpu {gpu.address}: {nvml.TEXTS[gpu.get('handle_error')]}.  Reboot the system to recover this GPU")
+            continue
         lines.append(f"GPU {number}: {nvml.product_name(gpu, driver)} (UUID: {gpu.uuid})")
         for index, part in enumerate(nvml.mig_instances(gpu)):
             lines.append(f"  MIG {part['profile']:<11} Device {index:>2}: (UUID: {part['uuid']})")

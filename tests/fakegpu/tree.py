@@ -18,7 +18,7 @@ from .render import machine_of
 
 # The container's own: a tree that brought these would break it.
 _NOT_IN_ROOT = ("/bin", "/sbin", "/lib", "/lib64", "/proc", "/dev", "/sys", "/usr/lib64/ld-", "/usr/lib/ld-", "/var/lib/dpkg", "/var/lib/rpm", "/.dockerenv",
-                "/usr/lib/systemd/system/ssh.service", "/usr/lib/systemd/system/cron.service", "/usr/bin/docker", "/usr/bin/podman", "/run/systemd")
+                "/usr/lib/systemd/system/ssh.service", "/usr/lib/systemd/system/cron.service", "/usr/bin/docker", "/usr/bin/podman")
 _NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock")
 # Files of /proc that a container may get mounted over its own, one by one.
 _PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")

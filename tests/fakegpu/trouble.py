@@ -251,10 +251,12 @@ def kfd_missing(machine: Machine, profile: Profile) -> None:
     machine.probes["device_access"] = {"kfd_mode": None, "kfd_group": None, "groups": [], "accessible": False}
 
 
-def no_device_nodes(machine: Machine, profile: Profile) -> None:
-    """Nobody made the device files of the NVIDIA driver."""
-    for path in [path for path in machine.nodes if path.startswith("/dev/nvidia")]:
-        machine.nodes.pop(path)
+def no_device_nodes(machine: Machine, profile: Profile, names: List[str]) -> None:
+    """Nobody made these device files of the NVIDIA driver, so that its tools find no device."""
+    for name in names:
+        machine.nodes.pop(f"/dev/{name}")
+    for argv in (["nvidia-smi", "-q", "-x"], ["nvidia-smi", "-L"]):
+        machine.outcome(argv, rc=6, stdout="No devices were found\n", stderr="")
 
 
 def log_unreadable(machine: Machine, profile: Profile) -> None:

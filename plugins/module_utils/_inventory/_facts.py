@@ -49,7 +49,7 @@ def complete(inventory: Inventory) -> None:
 
 
 def _complete_driver(inventory: Inventory) -> None:
-    """The driver's branch, which Windows' driver below WSL has none of, and Fabric Manager's version, which its package tells."""
+    """The driver's branch, which the one of Windows below WSL has not, and Fabric Manager's version, told by its package."""
     driver, fabric = inventory.nvidia.get("driver") or {}, inventory.nvidia.get("fabric") or {}
     version = driver.get("loaded_version") or driver.get("installed_version") or driver.get("library_version") or ""
     branch = version.partition(".")[0]

@@ -137,3 +137,23 @@ def test_an_unknown_subset_names_the_valid_ones() -> None:
 def test_every_key_of_the_form_is_in_the_schema() -> None:
     assert set(SCHEMA["properties"]) == set(_shape.FACTS)
     assert set(SCHEMA["properties"]["devices"]["items"]["properties"]) == set(_shape.DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("driver", "branch"),
+    [
+        ({"loaded_version": "580.95.05", "installed_version": "595.91.07"}, 580),
+        ({"installed_version": "595.91.07"}, 595),
+        ({"loaded_version": "581.57", "managed_by": "wsl"}, None),
+        ({"managed_by": "packages"}, None),
+    ],
+    ids=["loaded before installed", "installed only", "of Windows", "no version"],
+)
+def test_branch_of_the_driver(driver: dict[str, Any], branch: int | None) -> None:
+    assert facts_of(card("0000:01:00.0", "2684"), nvidia={"driver": driver})["nvidia"]["driver"]["branch"] == branch
+
+
+def test_fabric_manager_is_told_by_its_package() -> None:
+    packages = {"installed": {"nvidia-fabricmanager-580": {"version": "580.82.07-0ubuntu1"}, "nvidia-fabricmanager-dev-580": {"version": "1"}}}
+    found = facts_of(card("0000:01:00.0", "2330"), nvidia={"fabric": {"required": True}}, packages=packages)
+    assert found["nvidia"]["fabric"]["manager_version"] == "580.82.07"
