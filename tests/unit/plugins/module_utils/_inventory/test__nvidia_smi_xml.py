@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 UUID = "GPU-11111111-2222-3333-4444-555555555555"
-NOTHING_KNOWN = {"fabric_state": None, "devices": []}
+NOTHING_KNOWN: dict[str, Any] = {"fabric_state": None, "devices": []}
 
 
 def query(body: str = "", header: str = "<driver_version>580.95.05</driver_version><cuda_version>13.0</cuda_version>") -> str:

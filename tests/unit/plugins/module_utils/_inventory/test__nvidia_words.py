@@ -221,5 +221,5 @@ def test_no_text_makes_any_of_them_raise(text: str) -> None:
         words.virtualization,
         words.recovery_action,
     ):
-        function(text)  # type: ignore[operator]
+        function(text)
     assert len(words.pci_ids(text)) == 2
