@@ -73,7 +73,7 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
     "amd_table": (
         "AMD GPUs by PCI device id and revision, and their gfx targets.",
         (
-            ("families", "amd_gpus.yml", "families", ("codename", "gfx", "architecture", "pci")),
+            ("families", "amd_gpus.yml", "families", ("codename", "gfx", "architecture", "pci", "apu")),
             ("discrete", "amd_gpus.yml", "discrete", ("id", "rev", "name", "codename", "gfx", "vram_gib", "virtual")),
             ("apus", "amd_gpus.yml", "apus", ("id", "codename", "gfx", "architecture", "names")),
         ),
@@ -238,5 +238,8 @@ def render(data: Path) -> dict[str, str]:
         result[f"{FOLDER}/{module}.py"] = _module(title, origins, _sections(data, sections))
     names = _module("NVIDIA product names by PCI device id.", ["nvidia_names.yml"], _names(data))
     result[f"{FOLDER}/nvidia_names_table.py"] = names
+    amd_names = "\n".join(f"{key} {name}" for key, name in load(data / "amd_gpus.yml")["names"]["rows"].items())
+    amd_title = "Names of AMD APUs and older cards by PCI device id and revision."
+    result[f"{FOLDER}/amd_names_table.py"] = _module(amd_title, ["amd_gpus.yml"], f"\n{amd_names}\n")
     result[f"{FOLDER}/fitness_table.py"] = _module("What a card is good for.", ["fitness.yml"], _fitness(data))
     return result

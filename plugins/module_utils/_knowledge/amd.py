@@ -9,6 +9,7 @@ import json
 from typing import Any, NamedTuple
 
 from ._ids import device_id as _device_id
+from ._ids import line_of
 from ._ids import revision_id as _revision_id
 
 
@@ -50,7 +51,12 @@ def chip(device_id: str, revision: str | None = None) -> AmdChip | None:
     wanted = _device_id(device_id)
     if wanted is None:
         return None
-    return _discrete(wanted, _revision_id(revision)) or _apu(wanted) or _family(wanted)
+    found = _discrete(wanted, _revision_id(revision)) or _apu(wanted) or _family(wanted)
+    if found is None or found.name is not None or _revision_id(revision) is None:
+        return found
+    from .amd_names_table import TABLE
+
+    return found._replace(name=line_of(TABLE, f"{wanted}:{_revision_id(revision)}"))
 
 
 def _discrete(wanted: str, revision: str | None) -> AmdChip | None:
@@ -84,7 +90,8 @@ def _apu(wanted: str) -> AmdChip | None:
 def _family(wanted: str) -> AmdChip | None:
     for row in _tables()["families"]:
         if any(first <= wanted <= last for first, last in row["pci"]):
-            return AmdChip(None, row["codename"], row["gfx"], row["architecture"], None, False, False, "block")
+            apu = row.get("apu", False)
+            return AmdChip(None, row["codename"], row["gfx"], row["architecture"], None, apu, False, "block")
     return None
 
 
@@ -129,9 +136,10 @@ def rocm_support(device_id: str | None, revision: str | None, gfx_target: str | 
     gfx = gfx_target or (known.gfx_target if known else None)
     if gfx is None or (known is None and architecture_of_gfx(gfx) is None):
         return _support("unknown")
-    if known is not None and known.certainty == "block":
-        return _support("unknown")
-    return _by_target(gfx)
+    answer = _by_target(gfx)
+    # A product that we do not know may be on a list that we have not read, unless its whole target is left out.
+    unsure = known is not None and known.certainty == "block" and answer["status"] == "unofficial"
+    return _support("unknown") if unsure else answer
 
 
 def _product(wanted: str, revision: str | None) -> dict[str, Any] | None:

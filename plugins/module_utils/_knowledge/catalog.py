@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from ._ids import device_id as _device_id
+from ._ids import line_of
 from ._ids import revision_id as _revision_id
 
 _BRANDS = {"nvidia", "amd", "geforce", "radeon", "instinct", "generation", "edition"}
@@ -47,8 +48,11 @@ def card(vendor: str, device_id: str | None, revision: str | None = None, name: 
     rows = _cards(vendor)["cards"]
     wanted, wanted_revision = _device_id(device_id), _revision_id(revision)
     found = [row for row in rows if wanted in row["pci"] and (wanted_revision in row.get("rev", [wanted_revision]))]
-    if name and (len(found) > 1 or not found):
-        found = _named(found or rows, name) or found
+    if name and not found:
+        # Other boards carry the name of a card in theirs (laptop versions): without an id of ours, only the whole name counts.
+        found = [row for row in rows if _words(row["name"]) == _words(name)]
+    if name and len(found) > 1:
+        found = _named(found, name) or found
     return _merged(vendor, found) if found else None
 
 
@@ -98,12 +102,4 @@ def name(vendor: str, device_id: str | None, revision: str | None = None, subsys
         return None
     from .nvidia_names_table import TABLE
 
-    return (_line(TABLE, f"{wanted}:{subsystem.lower()}") if subsystem else None) or _line(TABLE, wanted)
-
-
-def _line(table: str, key: str) -> str | None:
-    start = table.find(f"\n{key} ")
-    if start < 0:
-        return None
-    start += len(key) + 2
-    return table[start : table.index("\n", start)]
+    return (line_of(TABLE, f"{wanted}:{subsystem.lower()}") if subsystem else None) or line_of(TABLE, wanted)

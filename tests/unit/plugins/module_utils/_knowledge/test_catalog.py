@@ -31,6 +31,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import ca
         ("amd", "73bf", "c1", None, "AMD Radeon RX 6800 XT"),
         ("amd", "74a1", "00", None, "AMD Instinct MI300X"),
         ("amd", "73bf", None, None, None),
+        ("amd", "1681", "c7", None, "AMD Radeon 680M"),
         ("intel", "56a0", None, None, None),
     ],
 )
@@ -70,6 +71,7 @@ def test_card(
     [
         ("nvidia", "ffff", None),
         ("nvidia", None, "Graphics Device"),
+        ("nvidia", "24b6", "NVIDIA RTX A5000 Laptop GPU"),
         ("intel", "56a0", None),
         ("amd", None, None),
         ("amd", "ffff", ""),

@@ -68,6 +68,7 @@ def test_import_is_cheap(module: str) -> None:
         ("catalog.card('amd', '73bf', 'c1')", {"catalog_amd_table"}),
         ("catalog.name('amd', '73bf', 'c1')", {"amd_table"}),
         ("amd.chip('73bf', 'c1')", {"amd_table"}),
+        ("amd.chip('1586', 'c1')", {"amd_table", "amd_names_table"}),
         ("amd.rocm_support('73bf', 'c1', None)", {"amd_table", "rocm_table"}),
     ],
 )
