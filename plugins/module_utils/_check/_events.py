@@ -11,7 +11,7 @@ from typing import Any
 from .._knowledge import xids
 from ._finding import finding, of_device
 from ._node import Node, Section, address
-from ._presence import fell_off
+from ._presence import fell_off, why_lost
 from ._report import Finding
 
 _RECOVERY_XID = 154
@@ -134,10 +134,8 @@ def _xid(node: Node, event: Section) -> Finding:
 
 def _over(node: Node, where: str) -> bool:
     """Whether the driver shows the GPU and says itself that nothing is to be done: what the log tells is of the past."""
-    return any(
-        address(device) == where and device.get("recovery_action") == "none" and not device.get("lost")
-        for device in node.nvidia
-    )
+    mine = [device for device in node.nvidia if address(device) == where]
+    return any(device.get("recovery_action") == "none" and not why_lost(node, device) for device in mine)
 
 
 def _recoveries(node: Node, events: list[Section]) -> Iterator[Finding]:

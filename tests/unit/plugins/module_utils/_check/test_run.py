@@ -1,0 +1,115 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import yaml
+from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import render
+from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.findings import codes
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases.yml").read_text(encoding="utf-8"))["cases"]
+EXIT = {"critical": 2, "unknown": 3, "warning": 1, "info": 0}
+Machine = Callable[..., Inventory]
+
+
+def _name(case: dict[str, Any]) -> str:
+    return f"{case['base']}-{'+'.join(find.split()[0] for find in case['find']) or 'nothing'}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_what_is_found(machine: Machine, case: dict[str, Any]) -> None:
+    report = check(machine(case["base"], case.get("set")))
+    assert sorted(f"{one.code} {one.subject}" for one in report.findings) == sorted(case["find"])
+    assert report.verdict["status"] == case["status"]
+    assert report.verdict["broken_link"] == case.get("broken")
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_what_is_said(machine: Machine, case: dict[str, Any]) -> None:
+    report = check(machine(case["base"], case.get("set")))
+    for one in report.findings:
+        for text in (one.message, one.remedy, one.subject):
+            assert text.strip()
+            assert "None" not in text
+            assert "{" not in text.replace("{{", "")
+        assert one.reference.startswith("https://")
+        assert one.remedy.split("\n")[0].strip()
+    assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
+    levels = {one.severity for one in report.findings}
+    assert report.exit_status == next((EXIT[level] for level in EXIT if level in levels), 0)
+    text = render(report, width=90)
+    assert all(one.code in text for one in report.findings)
+    assert "\033" not in text
+
+
+def test_every_code_has_a_case() -> None:
+    assert {find.split()[0] for case in CASES for find in case["find"]} == set(codes())
+
+
+def test_the_chain_is_whole_and_in_order(machine: Machine) -> None:
+    verdict = check(machine("rtx4090")).verdict
+    assert [(link["link"], link["state"]) for link in verdict["chain"]] == [
+        ("pci", "ok"),
+        ("kernel_driver", "ok"),
+        ("module", "ok"),
+        ("device_nodes", "ok"),
+        ("nvml_kfd", "ok"),
+        ("cuda_hip", "ok"),
+        ("container", "not_applicable"),
+        ("pytorch", "not_applicable"),
+    ]
+    assert (verdict["next_command"], verdict["fallback"]) == (None, [])
+
+
+def test_links_behind_the_broken_one_are_not_reached(machine: Machine) -> None:
+    changes = {"nvidia": {}, "devices.0.pci.kernel_driver": None, "devices.0.source": ["pci"], "kernel.installed": []}
+    chain = check(machine("rtx4090", changes)).verdict["chain"]
+    assert [(link["state"], link["reason"]) for link in chain[2:6]] == [("unknown", "not reached")] * 4
+
+
+def test_an_acknowledged_finding_is_info_and_breaks_nothing(machine: Machine) -> None:
+    inventory = machine("h100x2", {"devices.1.lost": True})
+    before, after = check(inventory), check(inventory, ["GPU-LOST"])
+    assert (before.exit_status, before.verdict["broken_link"]) == (2, "pci")
+    assert (after.exit_status, after.verdict["broken_link"], after.verdict["status"]) == (0, None, "ready")
+    assert [(one["code"], one["severity"], one["acknowledged"]) for one in after.as_dict()["findings"]] == [
+        ("GPU-LOST", "info", True)
+    ]
+
+
+def test_critical_counts_before_unknown_before_warning(machine: Machine) -> None:
+    changes: dict[str, Any] = {"devices.0.pci.link.width.current": 8}
+    assert check(machine("rtx4090", changes)).exit_status == 1
+    changes["health.log_read"] = False
+    assert check(machine("rtx4090", changes)).exit_status == 3
+    changes["devices.0.compute_mode"] = "prohibited"
+    report = check(machine("rtx4090", changes))
+    assert report.exit_status == 2
+    assert [one.severity for one in report.findings] == ["critical", "unknown", "warning"]
+
+
+def test_the_next_command_mends_the_first_broken_link(machine: Machine) -> None:
+    changes = {"devices.0.compute_mode": "prohibited", "nvidia.device_nodes": ["/dev/nvidiactl"]}
+    verdict = check(machine("rtx4090", changes)).verdict
+    assert (verdict["broken_link"], verdict["next_command"]) == ("device_nodes", "sudo nvidia-modprobe -c 0 -u")
+
+
+def test_every_xid_is_in_the_evidence(machine: Machine) -> None:
+    events = [{"kind": "xid", "code": code, "pci": "0000:01:00.0", "count": 1} for code in (13, 43, 79, 119, 154, 9999)]
+    report = check(machine("rtx4090", {"health.events": events}))
+    assert sorted(one.evidence["xid"] for one in report.findings if "xid" in one.evidence) == [13, 43, 79, 119, 154, 9999]
+
+
+def test_an_empty_inventory_is_a_machine_without_gpu() -> None:
+    report = check(Inventory())
+    assert (report.verdict["status"], report.exit_status) == ("no_gpu", 0)
+    assert [way["command"] for way in report.verdict["fallback"]] == [
+        "llama-server -m model.gguf",
+        "pip install torch --index-url https://download.pytorch.org/whl/cpu",
+    ]
