@@ -282,7 +282,7 @@ class _Redaction:
                 self._add(content.strip(), "serial")
         self._add(os.uname().nodename, "host")
         longest_first = sorted(self._tokens, key=len, reverse=True)
-        self._pattern = re.compile(r"(?<![\w-])(?:%s)(?![\w-])" % "|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = re.compile(r"(?<![\w-])(?:{})(?![\w-])".format("|".join(map(re.escape, longest_first)))) if longest_first else None
 
     def _add(self, secret: str, kind: str) -> None:
         if len(secret) < 2 or secret in self._tokens or secret == "localhost" or (kind == "serial" and _NO_SERIAL.fullmatch(secret)):

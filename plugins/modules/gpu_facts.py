@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Finds every NVIDIA, AMD and Intel GPU of a node, driver or not, and what is known of driver, libraries, kernels, containers
     and toolkits.
-  - Changes nothing, needs no root, and never fails because of the hardware. What could not be read is named in RV(ansible_facts.ansible_gpu.problems).
+  - Changes nothing, needs no root, and never fails because of the hardware.
+    What could not be read is named in RV(ansible_facts.ansible_gpu.problems).
   - Looking loads no kernel module. NVML and C(nvidia-smi) are asked only where the driver is loaded already.
 extends_documentation_fragment:
   - gpufleet.node._look
@@ -1071,6 +1072,7 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
 from ..module_utils._inventory._facts import facts  # noqa: E402
 from ..module_utils._inventory._gather import SOURCES, gather, wanted_subsets  # noqa: E402
 from ..module_utils._machine import machine  # noqa: E402

@@ -35,9 +35,9 @@ def seen(*subsets: str, sources: tuple[str, ...] = SOURCES) -> dict[str, Any]:
 
 def smi() -> dict[str, dict[str, str]]:
     """nvidia-smi's own rows by PCI address as sysfs writes it."""
-    text = subprocess.run(["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"], capture_output=True, text=True,
-                          check=True, timeout=120).stdout
-    rows = [dict(zip(FIELDS, row)) for row in csv.reader(io.StringIO(text), skipinitialspace=True)]
+    command = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    rows = [dict(zip(FIELDS, row, strict=False)) for row in csv.reader(io.StringIO(text), skipinitialspace=True)]
     return {row["pci.bus_id"].lower()[-12:]: row for row in rows}
 
 

@@ -21,7 +21,8 @@ from fakegpu.render import evidence_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SCHEMA = jsonschema.Draft202012Validator(json.loads((Path(__file__).parents[2] / "docs" / "gpu_facts.schema.json").read_text(encoding="utf-8")))
+SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "gpu_facts.schema.json"
+SCHEMA = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 MACHINES = ("rtx4090-healthy", "rx6800xt-inbox", "h100-mig")
 REPORT_ME = re.compile(r"please report")  # what gather says of a fault of ours
 
@@ -85,7 +86,8 @@ def test_every_file_and_output_replaced(machine: dict[str, Any], content: str) -
                          ids=["timeout", "crash", "failure", "not installed", "flood"])
 def test_every_command_failing(machine: dict[str, Any], outcome: dict[str, Any]) -> None:
     document = copy.deepcopy(machine)
-    document["commands"] = [{"argv": entry["argv"], "stdout": (entry.get("stdout") or "")[:200], **outcome} for entry in machine["commands"]]
+    document["commands"] = [
+        {"argv": entry["argv"], "stdout": (entry.get("stdout") or "")[:200], **outcome} for entry in machine["commands"]]
     document["probes"] = {}
     assert look(document)["count"] == look(machine)["count"]
 
@@ -121,5 +123,6 @@ def mutate(text: str, data: st.DataObject) -> str:
 
 def test_a_flood_is_cut_at_the_limit() -> None:
     """100 MB in one file: readers take what they can use and no more."""
-    found = look({"evidence": 1, "files": {"/etc/os-release": "ID=debian\n" + "#" * 50_000_000, "/proc/version": "x" * 50_000_000}, "commands": []})
+    files = {"/etc/os-release": "ID=debian\n" + "#" * 50_000_000, "/proc/version": "x" * 50_000_000}
+    found = look({"evidence": 1, "files": files, "commands": []})
     assert found["system"]["distribution"] == "debian"

@@ -36,8 +36,8 @@ def evidence(tmp_path: Path) -> Path:
 
 
 def run(pyz: Path, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-I", str(pyz), *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
-                          check=False, **more)
+    command = [sys.executable, "-I", str(pyz), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False, **more)
 
 
 def test_the_build_is_reproducible_and_small(pyz: Path, tmp_path: Path) -> None:

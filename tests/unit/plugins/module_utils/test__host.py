@@ -110,7 +110,7 @@ def test_prefetch_starts_once_and_run_collects() -> None:
 
 def test_a_child_that_survives_is_abandoned_and_not_started_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """SIGKILL is taken away, as uninterruptible sleep does; the next call must not start a second child."""
-    monkeypatch.setattr(_host.os, "killpg", lambda *_args: None)
+    monkeypatch.setattr(os, "killpg", lambda *_args: None)
     argv = [PYTHON, "-c", "import time; time.sleep(20)"]
     host = LiveHost()
     assert host.run(argv, timeout=0.3).error == "timeout"
@@ -173,7 +173,11 @@ def test_guarded_reads_of_several_files(tmp_path: Path) -> None:
 
 
 def test_guarded_reads_share_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_host, "_try_read", lambda path, limit: time.sleep(30) or b"+")
+    def hang(path: str, limit: int) -> bytes:
+        time.sleep(30)
+        return b"+"
+
+    monkeypatch.setattr(_host, "_try_read", hang)
     started = time.monotonic()
     first = f"{tmp_path}/one"
     answers = LiveHost().read_several([first, f"{tmp_path}/two"], 3, 0.3)

@@ -154,6 +154,7 @@ def test_branch_of_the_driver(driver: dict[str, Any], branch: int | None) -> Non
 
 
 def test_fabric_manager_is_told_by_its_package() -> None:
-    packages = {"installed": {"nvidia-fabricmanager-580": {"version": "580.82.07-0ubuntu1"}, "nvidia-fabricmanager-dev-580": {"version": "1"}}}
+    packages = {"installed": {"nvidia-fabricmanager-580": {"version": "580.82.07-0ubuntu1"},
+                              "nvidia-fabricmanager-dev-580": {"version": "1"}}}
     found = facts_of(card("0000:01:00.0", "2330"), nvidia={"fabric": {"required": True}}, packages=packages)
     assert found["nvidia"]["fabric"]["manager_version"] == "580.82.07"
