@@ -8,7 +8,7 @@ PYTHON := $(shell for python in /usr/bin/python3 /usr/local/bin/python3 python3 
 	"$$python" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 STAGES = PYTHONPATH=tools PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" -m stages
 
-.PHONY: help check test unit lint sanity artefact molecule bench check_gpu.pyz lock clean python
+.PHONY: help check test unit lint sanity artefact molecule bench check_gpu.pyz release lock clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make test                    all tests; parts: make unit, lint, sanity, artefact, molecule [SCENARIO=name]'
 	@echo 'make bench                   measure speed'
 	@echo 'make check_gpu.pyz           build/check_gpu.pyz, the one file that needs nothing but Python'
+	@echo 'make release                 build/release: the collection as a tar.gz, and check_gpu.pyz'
 	@echo 'make lock                    lock requirements/*.in anew (needs uv)'
 	@echo 'make clean                   remove all that the other targets made'
 
@@ -39,7 +40,10 @@ bench: python
 	@$(STAGES) bench
 
 check_gpu.pyz: python
-	@$(STAGES) python controller-newest tools/check_gpu/build.py build/check_gpu.pyz
+	@mkdir -p build && "$(PYTHON)" tools/check_gpu/build.py build/check_gpu.pyz
+
+release: check_gpu.pyz
+	@$(STAGES) release && cp build/check_gpu.pyz build/release/ && ls -l build/release
 
 lock:
 	cd requirements && for name in node:3.9 controller-oldest:3.11 controller-newest:3.11 lint:3.11 molecule:3.11; do \

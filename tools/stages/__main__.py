@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 
 from . import catalogue, main_job, runner
@@ -35,6 +36,8 @@ def main() -> int:
     bench = commands.add_parser("bench", help="measure speed")
     bench.add_argument("arguments", nargs=argparse.REMAINDER)
     bench.set_defaults(run=lambda options: main_job.bench(options.arguments))
+    release = commands.add_parser("release", help="build the collection's artefact from the tracked files")
+    release.set_defaults(run=lambda options: main_job.release())
     python = commands.add_parser("python", help="run Python with the tools of a set of requirements")
     python.add_argument("venv", help="a name in requirements/")
     python.add_argument("arguments", nargs=argparse.REMAINDER)
@@ -46,7 +49,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        runner.stop()
         sys.exit(130)

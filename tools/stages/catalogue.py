@@ -38,6 +38,7 @@ def _lint() -> list[Stage]:
     return [
         Stage("ruff", "lint", ("{python} -m ruff check --no-cache .",)),
         Stage("mypy", "lint", (mypy,), environment={"MYPYPATH": "{collections}:tests:tools"}),
+        Stage("licence-headers", "lint", ("{python} -m stages.headers",), environment={"PYTHONPATH": "tools"}),
         Stage("yamllint", "lint", ("{python} -m yamllint --strict .",), copy=True),
         Stage("ansible-lint", "lint", ("{python} -m ansiblelint --offline",), venv="molecule", copy=True,
               environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),

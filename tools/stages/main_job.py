@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import venvs
 from .interpreters import best
-from .places import BUILD, CHECKOUT
+from .places import BUILD, CHECKOUT, copy_tracked
 
 _VENV = "controller-newest"
 # The report and the failures, without a line for each task that went well.
@@ -44,6 +44,12 @@ def bench(arguments: list[str]) -> int:
 
 def _simulated(*arguments: str) -> int:
     return python(_VENV, ["-m", "fakegpu", *arguments])
+
+
+def release() -> int:
+    """Build the collection from the tracked files into build/release; the exit status of ansible-galaxy."""
+    copy = copy_tracked(BUILD / "release-tree")
+    return python(_VENV, ["-m", "ansible", "galaxy", "collection", "build", str(copy), "--output-path", str(BUILD / "release"), "--force"])
 
 
 def check(profile: str) -> int:

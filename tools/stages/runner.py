@@ -61,6 +61,16 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
+_children: set[subprocess.Popen[bytes]] = set()
+
+
+def stop() -> None:
+    """End what the stages have started."""
+    for child in list(_children):
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
 def _run(argv: list[str], cwd: Path, env: dict[str, str], log: Path) -> int:
     """Exit status of a command that writes to the end of the log; 124 where it ran into the limit."""
     with log.open("a") as output:
@@ -68,6 +78,7 @@ def _run(argv: list[str], cwd: Path, env: dict[str, str], log: Path) -> int:
         child = subprocess.Popen(
             argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
+        _children.add(child)
         try:
             return child.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -77,6 +88,7 @@ def _run(argv: list[str], cwd: Path, env: dict[str, str], log: Path) -> int:
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+            _children.discard(child)
 
 
 def _words(line: str, places: Mapping[str, str]) -> list[str]:
