@@ -103,9 +103,7 @@ def test_unknown_ids_are_named_with_the_date_of_the_table() -> None:
     assert nvidia.unknown_id_note("2684") is None
 
 
-@pytest.mark.parametrize(
-    ("device_id", "expected"), [("1af1", True), ("22a3", True), ("22A3", True), ("2330", False), ("", False)]
-)
+@pytest.mark.parametrize(("device_id", "expected"), [("1af1", True), ("22a3", True), ("22A3", True), ("2330", False), ("", False)])
 def test_is_nvswitch(device_id: str, expected: bool) -> None:
     assert nvidia.is_nvswitch(device_id) is expected
 
@@ -140,9 +138,7 @@ def test_branch_of(version: str | None, branch: int | None) -> None:
     assert nvidia.branch_of(version) == branch
 
 
-@pytest.mark.parametrize(
-    ("branch", "cuda"), [(535, "12.2"), (550, "12.4"), (580, "13.0"), (470, "11.4"), (340, None), (999, None)]
-)
+@pytest.mark.parametrize(("branch", "cuda"), [(535, "12.2"), (550, "12.4"), (580, "13.0"), (470, "11.4"), (340, None), (999, None)])
 def test_cuda_of_branch(branch: int, cuda: str | None) -> None:
     assert nvidia.cuda_of_branch(branch) == cuda
 

@@ -76,9 +76,7 @@ def test_wheel_for_gfx(gfx: str | None, variant: str, release: str | None) -> No
         ("rocm7.2", "2.14", "rocm", None, "gfx1103", "gfx1031", ("2.14", "2.14")),
     ],
 )
-def test_variant(
-    name: str, release: str | None, backend: str, floor: str | None, holds: str, lacks: str, span: tuple[str, str]
-) -> None:
+def test_variant(name: str, release: str | None, backend: str, floor: str | None, holds: str, lacks: str, span: tuple[str, str]) -> None:
     variant = torch.variant(name, release)
     assert variant is not None
     assert (variant.name, variant.backend, variant.min_driver, variant.torch) == (name, backend, floor, span)

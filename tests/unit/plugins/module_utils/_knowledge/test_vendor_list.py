@@ -3,7 +3,7 @@
 """Our tables agree with the list that NVIDIA ships with each driver, for every PCI id that it names.
 
 The list is supported-gpus.json of the driver package. GPUFLEET_SUPPORTED_GPUS names copies of it (branch=path, joined by
-colons); otherwise Debian's packages are fetched with apt into build/supported-gpus, once.
+colons); otherwise Debian's packages are fetched with apt, from the archive that this machine uses, into build/supported-gpus.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +37,42 @@ def _given(branch: int) -> Path | None:
     return None
 
 
+def _archive() -> str | None:
+    """The Debian archive that this machine's own apt is set up with."""
+    folder = Path("/etc/apt")
+    files = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.sources")), *sorted(folder.glob("sources.list.d/*.list"))]
+    for file in files:
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
+            found = re.match(r"(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+/debian)/?(?:\s|$)", line)
+            if found:
+                return found.group(1)
+    return None
+
+
 def _fetched(branch: int) -> Path:
     target = STORE / f"{branch}.json"
     if target.is_file():
         return target
     if not (KEYRING.is_file() and shutil.which("apt-get") and shutil.which("dpkg-deb")):
         pytest.skip("needs apt and Debian's archive keys to fetch the vendor's list, or GPUFLEET_SUPPORTED_GPUS")
-    work = STORE / str(branch)
+    archive = _archive()
+    if archive is None:
+        pytest.skip("this machine's apt knows no Debian archive to fetch the vendor's list from; GPUFLEET_SUPPORTED_GPUS names one")
+    STORE.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=STORE))
+    try:
+        target.write_bytes(_list_of_package(work, archive, SUITES[branch]))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target
+
+
+def _list_of_package(work: Path, archive: str, suite: str) -> bytes:
+    """supported-gpus.json of the driver package of a suite, fetched into a private apt state."""
     for folder in ("lists/partial", "cache/archives/partial", "out"):
         (work / folder).mkdir(parents=True, exist_ok=True)
     (work / "status").touch()
-    source = f"deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITES[branch]} non-free\n"
+    source = f"deb [signed-by={KEYRING}] {archive} {suite} non-free\n"
     (work / "sources.list").write_text(source, encoding="utf-8")
     (work / "apt.conf").write_text(
         f'Dir::State "{work}"; Dir::State::lists "{work}/lists"; Dir::State::status "{work}/status";\n'
@@ -56,9 +83,7 @@ def _fetched(branch: int) -> Path:
     )
     environment = {**os.environ, "APT_CONFIG": str(work / "apt.conf")}
     for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "download", "nvidia-driver"]):
-        done = subprocess.run(
-            command, cwd=work / "out", env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = subprocess.run(command, cwd=work / "out", env=environment, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             pytest.skip(f"the vendor's list cannot be fetched here: {done.stderr.strip()[:200]}")
     package = next((work / "out").glob("nvidia-driver_*.deb"), None)
@@ -66,8 +91,7 @@ def _fetched(branch: int) -> Path:
         pytest.skip("the vendor's list cannot be fetched here: apt brought no package")
     subprocess.run(["dpkg-deb", "-x", str(package), str(work / "out")], check=True, timeout=120)
     packed = work / "out" / "usr/share/doc/nvidia-driver/supported-gpus.json.gz"
-    target.write_bytes(gzip.decompress(packed.read_bytes()))
-    return target
+    return gzip.decompress(packed.read_bytes())
 
 
 @pytest.fixture(params=sorted(SUITES))
