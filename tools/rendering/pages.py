@@ -20,7 +20,8 @@ What `gpu_check`, the playbook `check_gpu` and `check_gpu.pyz` may report: {coun
 braces are filled in with what was found on the node. `acknowledge` takes a list of these codes; an acknowledged finding is
 shown and does not count.
 """
-COMMANDS = ("sudo ", "pip ", "ansible", "apt", "dnf ", "modprobe ", "systemctl ", "nvidia-", "rocm", "docker ", "mokutil ")
+# Sentences begin with a capital; of the others these two are sentences all the same.
+SENTENCES = ("{action}", "llama.cpp ")
 
 
 def render(data: Path) -> dict[str, str]:
@@ -66,12 +67,16 @@ def _remedy(text: str) -> list[str]:
     """Lines that are commands as code, the others as sentences."""
     lines: list[str] = []
     for line in text.strip().splitlines():
-        lines += ["", f"    {line}", ""] if line.startswith(COMMANDS) else [line]
+        lines += ["", f"    {line}", ""] if _is_command(line) else [line]
     kept: list[str] = []
     for line in lines:
         if line or (kept and kept[-1]):
             kept.append(line)
     return kept[1:] if kept and not kept[0] else kept
+
+
+def _is_command(line: str) -> bool:
+    return re.match(r"[a-z{]", line) is not None and not line.startswith(SENTENCES)
 
 
 def _cell(text: str) -> str:
