@@ -15,9 +15,8 @@ import errno
 import json
 import os
 import posixpath
-import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output, error_of
@@ -108,7 +107,9 @@ class RecordingHost(Host):
         recorded = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by": by, "euid": os.geteuid()}
         seen: dict[str, Any] = {**self._seen, "commands": list(self._commands.values())}
         if redact:
-            seen = _Redaction(seen).apply(seen)
+            from ._redaction import Redaction
+
+            seen = Redaction(seen).apply(seen)
         return {"evidence": EVIDENCE_VERSION, "recorded": recorded, **seen}
 
 
@@ -249,74 +250,3 @@ def _directories(document: dict[str, Any]) -> dict[str, Any]:
                 names.add(child)
                 path = parent
     return {**implied, **document["dirs"]}
-
-
-_UUID = re.compile(r"\b(GPU|MIG)-(?:GPU-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bGPU-[0-9a-f]{16}\b", re.IGNORECASE)
-_SERIALS = (
-    re.compile(r"<(?:serial|board_serial|chassis_serial_number)>\s*([\w-]{6,})\s*<"),
-    re.compile(r"^\s*(?:Serial Number|Chassis Serial Number)\s*:\s*([\w-]{6,})\s*$", re.MULTILINE),
-    re.compile(r'"(?:asic_serial|product_serial|serial|unique_id)":\s*"([\w-]{6,})"'),
-    re.compile(r"^unique_id ([1-9]\d{5,})$", re.MULTILINE),
-)
-_HOST_NAMES = (re.compile(r"^\d{4}-\d\d-\d\dT\S+ ([A-Za-z0-9][\w.-]*) kernel:", re.MULTILINE),)
-_SERIAL_FILES = re.compile(r"/(?:unique_id|serial_number|product_serial|board_serial)$")
-_NO_SERIAL = re.compile(r"(?i)unknown|not|n/?a|none|deprecated|0+|[\[\]]")
-
-
-class _Redaction:
-    """Serial numbers, UUIDs and host names → tokens of the same shape, numbered in the order in which they were met."""
-
-    def __init__(self, seen: dict[str, Any]) -> None:
-        self._tokens: dict[str, str] = {}
-        for text in _texts(seen):
-            for match in _UUID.finditer(text):
-                self._add(match[0], "uuid")
-            for pattern in _SERIALS:
-                for found in pattern.findall(text):
-                    self._add(found, "serial")
-            for pattern in _HOST_NAMES:
-                for found in pattern.findall(text):
-                    self._add(found, "host")
-        for path, content in seen["files"].items():
-            if isinstance(content, str) and _SERIAL_FILES.search(path):
-                self._add(content.strip(), "serial")
-        self._add(os.uname().nodename, "host")
-        longest_first = sorted(self._tokens, key=len, reverse=True)
-        self._pattern = re.compile(r"(?<![\w-])(?:{})(?![\w-])".format("|".join(map(re.escape, longest_first)))) if longest_first else None
-
-    def _add(self, secret: str, kind: str) -> None:
-        if len(secret) < 2 or secret in self._tokens or secret == "localhost" or (kind == "serial" and _NO_SERIAL.fullmatch(secret)):
-            return
-        number = len(self._tokens) + 1
-        if kind == "uuid" and len(secret) > 24:
-            token = f"{secret[:3]}-00000000-0000-0000-0000-{number:012d}"
-        elif kind == "uuid":
-            token = f"GPU-{number:016x}"
-        elif secret.isdigit() or re.fullmatch(r"(0x)?[0-9a-fA-F]+", secret):
-            prefix = "0x" if secret.startswith("0x") else ""
-            token = f"{prefix}{number:0{len(secret) - len(prefix)}d}"
-        else:
-            token = f"redacted-{kind}-{number}"
-        self._tokens[secret] = token
-
-    def apply(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._pattern.sub(lambda match: self._tokens[match[0]], value) if self._pattern else value
-        if isinstance(value, list):
-            return [self.apply(item) for item in value]
-        if isinstance(value, dict):
-            return {self.apply(key): self.apply(item) for key, item in value.items()}
-        return value
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, child in value.items():
-            if isinstance(child, str) and key in ("serial", "unique_id", "uuid"):
-                yield f'"{key}": "{child}"'
-            yield from _texts(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _texts(child)
