@@ -89,6 +89,8 @@ def _module(node: Node) -> Iterator[Finding]:
     secured = _signature(node, module, rejected)
     if secured is not None:
         yield secured
+    elif module and all(refused(node, device) for device in node.nvidia):
+        return  # it went away again because it found no GPU of its own
     elif module:
         yield finding(node, "NV-MODULE-NOT-LOADED", "NVIDIA driver", facts, version=version)
     elif _built(node) and node.get("kernel.release") not in _built(node):

@@ -77,11 +77,14 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
 
         survey.ask("kernel", kernel.read)
     if wanted & {"driver", "software"}:
-        _ask_about_packages(survey, nvidia or amd)
+        from . import packages
+
+        survey.ask("packages", packages.read)
     if nvidia:
         _ask_about_nvidia(survey)
     if amd:
         _ask_about_amd(survey)
+    _ask_what_was_started(survey, nvidia or amd)
     if "software" in wanted:
         from . import containers
 
@@ -97,7 +100,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
 
 def _read_memory(source: Source, known: Inventory) -> dict[str, Any]:
     """The node's memory, where a GPU shares it with the processor and the driver tells no size."""
-    if not any((device.get("memory") or {}).get("kind") == "unified" for device in known.devices):
+    if not any((device.get("memory") or {}).get("kind") == "unified" or device.get("apu") for device in known.devices):
         return {}
     match = re.search(r"^MemTotal:\s+(\d+) kB", source.text("/proc/meminfo") or "", re.MULTILINE)
     return {"health": {"memory_total_mib": int(match[1]) // 1024}} if match else {}
@@ -121,11 +124,15 @@ def _there(host: Host, folder: str, name: str) -> bool:
         return False
 
 
-def _ask_about_packages(survey: _Survey, gpu: bool) -> None:
-    from . import dkms, packages
+def _ask_what_was_started(survey: _Survey, gpu: bool) -> None:
+    """What slow programs say that have worked meanwhile: modinfo unpacks modules, `dkms status` is a long shell script."""
+    if survey.wanted & {"kernel", "driver"}:
+        from . import kernel
 
-    survey.ask("packages", packages.read)
-    if gpu:
+        survey.ask("kernel", kernel.read_modules)
+    if gpu and survey.wanted & {"driver", "software"}:
+        from . import dkms
+
         survey.ask("dkms", dkms.read)
 
 
