@@ -69,22 +69,31 @@ class ModuleTree:
                         return f"{self.folder}/{folder}/{name}"
         return None
 
-    def facts(self, module: str, ask: bool) -> dict[str, Any] | None:
-        """{version, flavour, signer, path} of the module's file; None where there is none. Only the path without `ask`: modinfo
-        unpacks the whole file. The kernel's own amdgpu has no version and needs no question."""
+    def facts(self, module: str) -> dict[str, Any] | None:
+        """{version, flavour, signer, path} of the module's file; None where there is none. Only what its path tells: the rest is
+        modinfo's to say."""
         path = self.find(module)
         if path is None:
             return None
-        found: dict[str, Any] = {"version": None, "flavour": None, "signer": None, "path": path}
-        if ask and INBOX not in path:
-            output = self._source.run("modinfo", path)
-            if output and output.ok:
-                try:
-                    found.update(parse_modinfo(output.stdout))
-                except ValueError as error:
-                    self._source.problem("unreadable", f"modinfo {path}: {error}")
-            elif output and output.error is None:
-                self._source.problem("unreadable", output.stderr or f"modinfo {path}: exit status {output.rc}")
-        if found["flavour"] is None and "-open.ko" in path:
-            found["flavour"] = "open"
-        return found
+        return {"version": None, "flavour": "open" if "-open.ko" in path else None, "signer": None, "path": path}
+
+
+def start_asking(source: Source, path: str) -> None:
+    """Let modinfo begin: it unpacks the whole file, a second for a large one, while others are asked. The kernel's own amdgpu has
+    no version and needs no question."""
+    if INBOX not in path:
+        source.host.prefetch(("modinfo", path))
+
+
+def ask(source: Source, path: str) -> dict[str, str | None]:
+    """What modinfo says of a module file, as parse_modinfo has it; empty where it says nothing."""
+    output = source.run("modinfo", path) if INBOX not in path else None
+    if output is None or output.error:
+        return {}
+    try:
+        if output.ok:
+            return parse_modinfo(output.stdout)
+        source.problem("unreadable", output.stderr or f"modinfo {path}: exit status {output.rc}")
+    except ValueError as error:
+        source.problem("unreadable", f"modinfo {path}: {error}")
+    return {}

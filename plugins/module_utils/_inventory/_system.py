@@ -22,7 +22,8 @@ _HYPERVISORS = (
     (("microsoft corporation", "virtual machine"), "microsoft"),
     (("vmware",), "vmware"), (("virtualbox",), "oracle"), (("innotek",), "oracle"), (("parallels",), "parallels"),
     ((" xen ",), "xen"), (("bochs",), "bochs"), (("bhyve",), "bhyve"), (("apple virtualization",), "apple"),
-    ((" kvm ",), "kvm"), (("openstack",), "kvm"), (("droplet",), "kvm"), (("alibaba cloud",), "kvm"), (("ovirt",), "kvm"), (("kubevirt",), "kvm"),
+    ((" kvm ",), "kvm"), (("openstack",), "kvm"), (("droplet",), "kvm"), (("alibaba cloud",), "kvm"),
+    (("ovirt",), "kvm"), (("kubevirt",), "kvm"),
     (("red hat enterprise virtualization",), "kvm"), (("qemu",), "qemu"),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _firmware
 from ._inventory import Inventory
-from ._module_file import ModuleTree
+from ._module_file import ModuleTree, ask, start_asking
 from ._source import Source
 from ._system import cgroup_version, read_system
 from ._versions import newest_first
@@ -44,11 +44,11 @@ def blacklisted_by_command_line(text: str) -> bool:
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
-    """The sections `system` and `kernel`."""
+    """The sections `system` and `kernel`; of module files only where they are (see `read_modules`)."""
     system = read_system(source)
     release = source.value("/proc/sys/kernel/osrelease")
     vendors = {device.get("vendor") for device in known.devices}
-    installed, next_boot = _installed(source, release, vendors)
+    installed, next_boot = _installed(source, vendors)
     kernel: dict[str, Any] = {
         "release": release,
         "next_boot_release": next_boot,
@@ -60,6 +60,8 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "compiler": parse_compiler(source.value("/proc/version") or ""),
         "installed": installed,
     }
+    for facts in _asked(source, kernel):
+        start_asking(source, facts["path"])
     if kernel["secure_boot"]:
         kernel["mok_enrolled"] = _firmware.enrolled_keys(source)
     if source.wants("deep") and "nvidia" in vendors and (next_boot or release):
@@ -67,7 +69,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     return {"system": system, "kernel": kernel}
 
 
-def _installed(source: Source, running: str | None, vendors: Iterable[Any]) -> tuple[list[dict[str, Any]], str | None]:
+def _installed(source: Source, vendors: Iterable[Any]) -> tuple[list[dict[str, Any]], str | None]:
     """Installed kernels, the newest first, and the one to boot next."""
     base = "/lib/modules"
     releases = source.names(base)
@@ -81,8 +83,6 @@ def _installed(source: Source, running: str | None, vendors: Iterable[Any]) -> t
         if release in images or {"vmlinuz", "vmlinux"} & set(tree.names) or (not images and "modules.order" in tree.names):
             trees[release] = tree
     next_boot = _next_boot(source, list(trees))
-    # A fact must not unpack the modules of ten old kernels: they get their paths only.
-    asked = set(trees) if source.wants("deep") else {running, next_boot}
     wanted = [name for name, vendor in (("nvidia", "nvidia"), ("amdgpu", "amd")) if vendor in vendors]
     if "nvidia" not in wanted and "nvidia" in source.names("/sys/module"):
         wanted.append("nvidia")
@@ -90,8 +90,24 @@ def _installed(source: Source, running: str | None, vendors: Iterable[Any]) -> t
         "release": release,
         "next_boot": release == next_boot if next_boot else None,
         "headers": "Makefile" in source.names(f"{base}/{release}/build") or _headers_elsewhere(source, release),
-        "modules": {name: facts for name, facts in ((name, tree.facts(name, release in asked)) for name in wanted) if facts},
+        "modules": {name: facts for name, facts in ((name, tree.facts(name)) for name in wanted) if facts},
     } for release, tree in trees.items()], next_boot
+
+
+def _asked(source: Source, kernel: dict[str, Any]) -> list[dict[str, Any]]:
+    """The module files that modinfo is asked about. A fact must not unpack those of ten old kernels: they keep their paths only."""
+    releases = {kernel["release"], kernel["next_boot_release"]}
+    return [facts for entry in kernel["installed"] if source.wants("deep") or entry["release"] in releases
+            for facts in entry["modules"].values()]
+
+
+def read_modules(source: Source, known: Inventory) -> dict[str, Any]:
+    """Completes kernel.installed with what modinfo says; asked late, so that it works while others are read."""
+    if known.kernel.get("installed"):
+        kernel = {"release": None, "next_boot_release": None, **known.kernel}
+        for facts in _asked(source, kernel):
+            facts.update({key: value for key, value in ask(source, facts["path"]).items() if value is not None})
+    return {}
 
 
 def _headers_elsewhere(source: Source, release: str) -> bool:

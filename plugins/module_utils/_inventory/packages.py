@@ -21,6 +21,7 @@ from ._package_text import (
     upstream_version,
 )
 from ._source import Source
+from ._versions import version_key
 
 # What the database is asked for: drivers, CUDA, ROCm, container runtimes, and what building and signing a module needs.
 PATTERNS = (
@@ -46,7 +47,7 @@ _CORE = ("libnvidia-compute*", "libcuda1", "nvidia-driver-cuda-libs", "xorg-x11-
          "nvidia-kernel-common*", "nvidia-driver-libs", "nvidia-kmod-common", "nvidia-driver", "xorg-x11-drv-nvidia*",
          "*nvidia*-dkms*", "nvidia-dkms*", "kmod-nvidia*", "akmod-nvidia*", "nvidia-open*")
 # What the facts name: the libraries that come along would make them long, and say nothing more.
-_NAMED = re.compile(r"(?!lib)(?!.*-libs?$)|lib(?:nvidia-compute|cuda1)")
+_NAMED = re.compile(r"(?!lib)(?!.*-libs?$)(?!.*-(?:alternative|legacy-check|kmodsrc|source))|lib(?:nvidia-compute|cuda1)")
 _ROCM_NAME = re.compile(r"rocm|amdrocm|hip-runtime|hsa-rocr|amd-smi|rccl|miopen|comgr|amdgpu-(?:dkms|core|install)$")
 
 
@@ -84,9 +85,10 @@ def nvidia_driver(installed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     candidates = {name: upstream_version(entry["version"]) for name, entry in installed.items()
                   if _DRIVER_NAME.match(name) and not _NOT_DRIVER.search(name)}
     drivers = {name: version for name, version in candidates.items() if _DRIVER_VERSION.fullmatch(version)}
-    core = next((name for pattern in _CORE for name in sorted(drivers) if fnmatch.fnmatchcase(name, pattern)), None)
-    if core is None:
+    fits = next((names for names in (fnmatch.filter(drivers, pattern) for pattern in _CORE) if names), [])
+    if not fits:
         return {}
+    core = max(sorted(fits), key=lambda name: version_key(drivers[name]))  # an older one is a transitional package
     set_of_it = [name for name in drivers if _NAMED.match(name)]
     set_of_it += [name for name in candidates if name.startswith("linux-modules-nvidia") and name not in drivers]
     kernel_or_core = [name for name in set_of_it if name == core or re.search(r"dkms|kmod|kernel|driver", name)] or [core]

@@ -121,8 +121,7 @@ def test_only_value_errors_leave(text: str) -> None:
     st.recursive(
         st.none() | st.text() | st.integers(),
         lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(st.sampled_from(["kind", "devices", "name", "path", "hostPath", "containerEdits"]), inner)
+            st.lists(inner) | st.dictionaries(st.sampled_from(["kind", "devices", "name", "path", "hostPath", "containerEdits"]), inner)
         ),
     )
 )

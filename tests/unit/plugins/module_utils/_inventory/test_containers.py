@@ -56,9 +56,7 @@ def look(
     installed: dict[str, Any] | None = None, cgroup: int | None = 2, container: bool = False, **machine: Any
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     source, problems = node("containers", **machine)
-    inventory = known(
-        "nvidia", packages={"installed": installed or {}}, kernel={"cgroup_version": cgroup}, system={"container": container}
-    )
+    inventory = known("nvidia", packages={"installed": installed or {}}, kernel={"cgroup_version": cgroup}, system={"container": container})
     return read(source, inventory)["software"], problems
 
 

@@ -167,17 +167,13 @@ def test_failure_is_a_problem(entry: dict[str, Any], code: str, message: str) ->
 @given(st.text(alphabet="nvidia/, 6.8-x:\ninstalled()WARNING! "))
 def test_only_value_errors_leave(text: str) -> None:
     with contextlib.suppress(ValueError):
-        assert all(
-            set(entry) == {"module", "version", "kernel", "arch", "status", "warning"} for entry in parse_dkms_status(text)
-        )
+        assert all(set(entry) == {"module", "version", "kernel", "arch", "status", "warning"} for entry in parse_dkms_status(text))
 
 
 def test_captures(captures: Path) -> None:
     import yaml
 
-    entries = [
-        entry for entry in yaml.safe_load((captures / "SOURCES.yml").read_text())["files"] if entry["kind"] == "dkms_status"
-    ]
+    entries = [entry for entry in yaml.safe_load((captures / "SOURCES.yml").read_text())["files"] if entry["kind"] == "dkms_status"]
     assert len(entries) >= 6
     for entry in entries:
         lines = (captures / entry["file"]).read_text().splitlines()

@@ -139,9 +139,7 @@ def test_times(prefix: str, boot_time: int | None, when: str | None) -> None:
 
 def test_repeated_lines_are_counted() -> None:
     found = parse_kernel_log(
-        "\n".join(
-            f"[{second}.0] NVRM: Xid (PCI:0000:{bus}:00): 13, x" for second, bus in ((1, "9b"), (2, "9b"), (5, "1a"), (9, "9b"))
-        )
+        "\n".join(f"[{second}.0] NVRM: Xid (PCI:0000:{bus}:00): 13, x" for second, bus in ((1, "9b"), (2, "9b"), (5, "1a"), (9, "9b")))
     )
     assert [(event["pci"], event["count"], event["first"], event["last"]) for event in found] == [
         ("0000:9b:00.0", 3, "1.0", "9.0"),
@@ -180,9 +178,7 @@ def test_open_module_on_an_old_card() -> None:
         "[ 3.1] NVRM: installed in this system is not supported by open\n"
         "[ 3.1] NVRM: nvidia.ko because it does not include the required GPU\n[ 3.1] NVRM: System Processor (GSP).\n"
     )
-    assert [(event["reason"], event["pci"]) for event in parse_kernel_log(text)] == [
-        ("needs_proprietary_module", "0000:01:00.0")
-    ]
+    assert [(event["reason"], event["pci"]) for event in parse_kernel_log(text)] == [("needs_proprietary_module", "0000:01:00.0")]
 
 
 def test_a_long_message_is_cut_and_a_flood_is_bounded() -> None:

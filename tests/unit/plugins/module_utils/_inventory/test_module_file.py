@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._module_file import ModuleTree, parse_modinfo
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._module_file import ModuleTree, ask, parse_modinfo
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_node import command, node
@@ -91,38 +91,42 @@ def test_updates_come_before_the_kernels_own() -> None:
 
 
 PATH = "/lib/modules/6.1/updates/dkms/nvidia.ko"
-BARE = {"version": None, "flavour": None, "signer": None, "path": PATH}
+INBOX = "/lib/modules/6.1/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko"
+
+
+@pytest.mark.parametrize(("name", "flavour"), [("nvidia.ko", None), ("nvidia-current-open.ko.xz", "open")])
+def test_facts(name: str, flavour: str | None) -> None:
+    path = f"/lib/modules/6.1/updates/dkms/{name}"
+    source, _ = node(files={path: ""})
+    assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia") == {"version": None, "flavour": flavour, "signer": None, "path": path}
 
 
 @pytest.mark.parametrize(
-    ("commands", "ask", "facts", "problem"),
+    ("path", "commands", "answer", "problem"),
     [
         (
+            PATH,
             [command(f"modinfo {PATH}", OPEN)],
-            True,
-            {"version": "580.95.05", "flavour": "open", "signer": "node Secure Boot Module Signature key", "path": PATH},
+            {"version": "580.95.05", "flavour": "open", "signer": "node Secure Boot Module Signature key"},
             None,
         ),
-        ([command(f"modinfo {PATH}", OPEN)], False, BARE, None),
-        ([], True, BARE, None),
-        (
-            [command(f"modinfo {PATH}", "", 1, "modinfo: ERROR: could not get modinfo: Invalid argument")],
-            True,
-            BARE,
-            "modinfo: ERROR: could not get modinfo: Invalid argument",
-        ),
-        ([command(f"modinfo {PATH}", "???")], True, BARE, f"modinfo {PATH}: not the output of modinfo"),
+        (PATH, [], {}, None),
+        (INBOX, [command(f"modinfo {INBOX}", OPEN)], {}, None),
+        (PATH, [command(f"modinfo {PATH}", "", 1, "modinfo: ERROR: Invalid argument")], {}, "modinfo: ERROR: Invalid argument"),
+        (PATH, [command(f"modinfo {PATH}", "", 1)], {}, f"modinfo {PATH}: exit status 1"),
+        (PATH, [command(f"modinfo {PATH}", "???")], {}, f"modinfo {PATH}: not the output of modinfo"),
+        (PATH, [{"argv": ["modinfo", PATH], "error": "timeout"}], {}, f"modinfo {PATH}: no answer within 10 s"),
     ],
 )
-def test_facts(commands: list[Any], ask: bool, facts: dict[str, Any], problem: str | None) -> None:
-    source, problems = node(files={PATH: ""}, commands=commands)
-    assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia", ask) == facts
+def test_ask(path: str, commands: list[Any], answer: dict[str, Any], problem: str | None) -> None:
+    source, problems = node(commands=commands)
+    assert ask(source, path) == answer
     assert [entry["message"] for entry in problems] == ([problem] if problem else [])
 
 
 def test_no_module() -> None:
     source, _ = node(files={"/lib/modules/6.1/modules.order": ""})
-    assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia", True) is None
+    assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia") is None
 
 
 @given(st.text())

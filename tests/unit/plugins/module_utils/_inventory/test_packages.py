@@ -152,6 +152,16 @@ def test_nvidia_driver(packages: dict[str, Any], driver: dict[str, Any]) -> None
     assert nvidia_driver(packages) == driver
 
 
+def test_of_two_branches_the_newer_one_counts() -> None:
+    both = installed(libnvidia_compute_535="535.309.01-0ubuntu1", libnvidia_compute_580="580.95.05-0ubuntu1", nvidia_alternative="535.1-1")
+    assert nvidia_driver(both) == {
+        "installed_version": "580.95.05",
+        "origin": "ubuntu",
+        "held": False,
+        "packages": {"libnvidia-compute-535": "535.309.01-0ubuntu1", "libnvidia-compute-580": "580.95.05-0ubuntu1"},
+    }
+
+
 @pytest.mark.parametrize(
     ("packages", "rocm"),
     [
@@ -190,8 +200,7 @@ def dpkg(*names: str, state: str = "ii ", rc: int = 1) -> dict[str, Any]:
 
 def rpm(*names: str) -> dict[str, Any]:
     rows = "".join(
-        f"{name}\t3:580.95.05-1.el9\tx86_64\tnvidia-driver-580.95.05-1.el9.src.rpm\tNVIDIA Corporation\t(none)\n"
-        for name in names
+        f"{name}\t3:580.95.05-1.el9\tx86_64\tnvidia-driver-580.95.05-1.el9.src.rpm\tNVIDIA Corporation\t(none)\n" for name in names
     )
     return {"argv": list(RPM_QUERY), "rc": 0, "stdout": rows, "stderr": ""}
 

@@ -33,9 +33,7 @@ def test_toolkit_versions() -> None:
     assert parse_toolkit_text("CUDA Version 10.2.89\n") == "10.2.89"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"cuda": 1}', '{"cuda": {"version": "x"}}', '{"cuda": {"version": 13}}', "[" * 99999]
-)
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cuda": 1}', '{"cuda": {"version": "x"}}', '{"cuda": {"version": 13}}', "[" * 99999])
 def test_toolkit_versions_refuse(text: str) -> None:
     with pytest.raises(ValueError, match=r"no (cuda\.)?version"):
         parse_toolkit_json(text)
@@ -112,9 +110,7 @@ def test_toolkits(machine: dict[str, Any], packages: dict[str, Any], toolkits: l
 def test_damaged_toolkit_is_a_problem() -> None:
     source, problems = node(files={"/usr/local/cuda-13.0/version.json": "{", "/usr/local/cuda-13.0/bin/nvcc": ""})
     assert read_toolkits(source, {}) == [{"version": "13.0", "path": "/usr/local/cuda-13.0"}]
-    assert [problem["message"] for problem in problems] == [
-        "/usr/local/cuda-13.0/version.json: no cuda.version in version.json"
-    ]
+    assert [problem["message"] for problem in problems] == ["/usr/local/cuda-13.0/version.json: no cuda.version in version.json"]
 
 
 SITE = "/usr/local/lib/python3.12/dist-packages"

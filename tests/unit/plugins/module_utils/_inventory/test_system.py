@@ -22,8 +22,7 @@ V1 = "30 23 0:26 / /sys/fs/cgroup/devices rw,nosuid - cgroup cgroup rw,devices\n
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n"
 PLAIN_ROOT = "27 1 259:1 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p1 rw\n"
 DOCKER_ROOT = (
-    "612 500 0:57 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/AAA,"
-    "upperdir=/var/lib/docker/overlay2/b/diff\n"
+    "612 500 0:57 / / rw,relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/AAA,upperdir=/var/lib/docker/overlay2/b/diff\n"
 )
 
 
