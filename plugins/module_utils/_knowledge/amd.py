@@ -51,12 +51,15 @@ def chip(device_id: str, revision: str | None = None) -> AmdChip | None:
     wanted = _device_id(device_id)
     if wanted is None:
         return None
-    found = _discrete(wanted, _revision_id(revision)) or _apu(wanted) or _family(wanted)
-    if found is None or found.name is not None or _revision_id(revision) is None:
+    found = _discrete(wanted, _revision_id(revision))
+    if found is not None:
+        return found
+    found = _apu(wanted) or _family(wanted)
+    if found is None or _revision_id(revision) is None:
         return found
     from .amd_names_table import TABLE
 
-    return found._replace(name=line_of(TABLE, f"{wanted}:{_revision_id(revision)}"))
+    return found._replace(name=line_of(TABLE, f"{wanted}:{_revision_id(revision)}") or found.name)
 
 
 def _discrete(wanted: str, revision: str | None) -> AmdChip | None:

@@ -132,8 +132,8 @@ TABLE = """
 15c8:d7 AMD Radeon 740M Graphics
 15c8:d8 AMD Radeon 740M Graphics
 15d8:00 AMD Radeon RX Vega 8 Graphics WS
-15d8:91 AMD Ryzen Embedded R1606G with Radeon Vega Gfx
-15d8:92 AMD Ryzen Embedded R1505G with Radeon Vega Gfx
+15d8:91 AMD Radeon Vega 3 Graphics
+15d8:92 AMD Radeon Vega 3 Graphics
 15d8:93 AMD Radeon Vega 1 Graphics
 15d8:a1 AMD Radeon Vega 10 Graphics
 15d8:a2 AMD Radeon Vega 8 Graphics
@@ -162,7 +162,7 @@ TABLE = """
 15d8:d8 AMD Radeon Vega 11 Graphics
 15d8:d9 AMD Radeon Vega 8 Graphics
 15d8:da AMD Radeon Vega 11 Graphics
-15d8:db AMD Radeon Vega 8 Graphics
+15d8:db AMD Radeon Vega 3 Graphics
 15d8:dc AMD Radeon Vega 3 Graphics
 15d8:dd AMD Radeon Vega 3 Graphics
 15d8:de AMD Radeon Vega 3 Graphics
@@ -319,7 +319,7 @@ TABLE = """
 6640:00 AMD Radeon HD 8950
 6640:80 AMD Radeon R9 M380
 6646:00 AMD Radeon R9 M280X
-6646:80 AMD Radeon R9 M470X
+6646:80 AMD Radeon R9 M385
 6647:00 AMD Radeon R9 M200X Series
 6647:80 AMD Radeon R9 M380
 6649:00 AMD FirePro W5100
@@ -412,7 +412,7 @@ TABLE = """
 6800:00 AMD Radeon HD 7970M
 6801:00 AMD Radeon HD 8970M
 6806:00 AMD Radeon R9 M290X
-6808:00 ATI FirePro V (FireGL V) Graphics Adapter
+6808:00 AMD FirePro W7000
 6809:00 ATI FirePro W5000
 6810:00 AMD Radeon R9 200 Series
 6810:81 AMD Radeon R9 370 Series
@@ -589,5 +589,5 @@ TABLE = """
 98e4:e2 AMD Radeon R3 Graphics
 98e4:e9 AMD Radeon R4 Graphics
 98e4:ea AMD Radeon R4 Graphics
-98e4:eb AMD Radeon R4 Graphics
+98e4:eb AMD Radeon R3 Graphics
 """

@@ -25,6 +25,8 @@ from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import am
         ("1586", None, (None, "Strix Halo", "gfx1151", "rdna3.5", None, True, False, "listed")),
         ("66a1", "02", ("AMD Instinct MI60 / MI50", "Vega 20", "gfx906", "gcn5", None, False, False, "listed")),
         ("1586", "c1", ("AMD Radeon 8060S Graphics", "Strix Halo", "gfx1151", "rdna3.5", None, True, False, "listed")),
+        ("15c8", "c1", ("AMD Radeon 740M Graphics", "Phoenix 2", "gfx1103", "rdna3", None, True, False, "listed")),
+        ("15c8", None, ("AMD Radeon 740M", "Phoenix 2", "gfx1103", "rdna3", None, True, False, "listed")),
         ("67df", "c7", ("AMD Radeon RX 480 Graphics", "Polaris 10", "gfx803", "gcn4", None, False, False, "block")),
         ("9874", "c4", ("AMD Radeon R7 Graphics", "Carrizo", "gfx801", "gcn3", None, True, False, "block")),
         ("7444", None, (None, "Navi 31", "gfx1100", "rdna3", None, False, False, "block")),
