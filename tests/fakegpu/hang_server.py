@@ -6,6 +6,7 @@ Whoever touches a name below MOUNT_POINT sleeps uninterruptibly, SIGKILL or not,
 driver. It ends when this server ends: the kernel then aborts all requests. Needs Linux, /dev/fuse and CAP_SYS_ADMIN, and
 speaks the FUSE protocol itself (include/uapi/linux/fuse.h), so no libfuse is needed.
 """
+
 from __future__ import annotations
 
 import ctypes

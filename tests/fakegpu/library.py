@@ -5,6 +5,7 @@
 The name of a FILE says which one it is: libnvidia-ml.so.1 (from c/), or libfakekfd.so (from kfd/), which is preloaded into
 AMD's real tools. No compiler of the machine is used, and the results run in every container of the tests.
 """
+
 from __future__ import annotations
 
 import hashlib

@@ -93,9 +93,15 @@ class Machine:
                 dirs[parent].append(posixpath.basename(path))
         files: dict[str, Any] = {path: _told(content) for path, content in self.files.items()}
         files.update({path: {"error": error} for path, error in self.denied.items()})
-        return {"evidence": 1, "recorded": {"at": "2026-11-23T10:00:00Z", "by": "fakegpu 1", "euid": self.euid},
-                "files": dict(sorted(files.items())), "dirs": {path: sorted(dirs[path]) for path in sorted(dirs)},
-                "links": dict(sorted(self.links.items())), "commands": self.commands, "probes": self.probes}
+        return {
+            "evidence": 1,
+            "recorded": {"at": "2026-11-23T10:00:00Z", "by": "fakegpu 1", "euid": self.euid},
+            "files": dict(sorted(files.items())),
+            "dirs": {path: sorted(dirs[path]) for path in sorted(dirs)},
+            "links": dict(sorted(self.links.items())),
+            "commands": self.commands,
+            "probes": self.probes,
+        }
 
 
 def _told(content: Content) -> str | dict[str, str]:
@@ -109,4 +115,4 @@ def _told(content: Content) -> str | dict[str, str]:
 
 def relative(path: str, root: str) -> str | None:
     """The path below root, or None where it lies elsewhere."""
-    return path[len(root):].lstrip("/") if path == root or path.startswith(root.rstrip("/") + "/") else None
+    return path[len(root) :].lstrip("/") if path == root or path.startswith(root.rstrip("/") + "/") else None

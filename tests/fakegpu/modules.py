@@ -19,14 +19,26 @@ def module_file(machine: Machine, release: str, place: str, about: dict[str, Any
     about: {name, version, license, signer (None: not signed), description}.
     """
     path = f"{MODULES}/{release}/{place}"
-    fields = [("license", about["license"]), ("version", about.get("version")), ("description", about.get("description")),
-              ("srcversion", "9B5DC9F3E7A1C4A2B3D1E0F"), ("depends", ""), ("retpoline", "Y"), ("name", about["name"]),
-              ("vermagic", f"{release} SMP preempt mod_unload modversions ")]
+    fields = [
+        ("license", about["license"]),
+        ("version", about.get("version")),
+        ("description", about.get("description")),
+        ("srcversion", "9B5DC9F3E7A1C4A2B3D1E0F"),
+        ("depends", ""),
+        ("retpoline", "Y"),
+        ("name", about["name"]),
+        ("vermagic", f"{release} SMP preempt mod_unload modversions "),
+    ]
     machine.write(path, _compressed(path, _elf([f"{key}={value}" for key, value in fields if value is not None])))
     signer = about.get("signer")
     if signer:
-        fields += [("sig_id", "PKCS#7"), ("signer", signer), ("sig_key", "3D:7A:19:4C:58:2B:10:0F"), ("sig_hashalgo", "sha256"),
-                   ("signature", "5C:1B:7F:09:2D:EE:61:84")]
+        fields += [
+            ("sig_id", "PKCS#7"),
+            ("signer", signer),
+            ("sig_key", "3D:7A:19:4C:58:2B:10:0F"),
+            ("sig_hashalgo", "sha256"),
+            ("signature", "5C:1B:7F:09:2D:EE:61:84"),
+        ]
     for seen in (path, path[4:]):
         rows = [("filename", seen), *fields]
         text = "".join(f"{key + ':':<16}{value}\n" for key, value in rows if value is not None)
@@ -37,7 +49,14 @@ def module_file(machine: Machine, release: str, place: str, about: dict[str, Any
 def loaded(machine: Machine, name: str, version: str | None = None, pci: bool = False, holders: list[str] | None = None) -> None:
     """A module in /sys/module, as the kernel shows one that is live."""
     folder = f"/sys/module/{name}"
-    machine.values(folder, initstate="live", refcnt=0 if holders is None else len(holders), version=version, coresize=106528768, taint="OE" if version else "")
+    machine.values(
+        folder,
+        initstate="live",
+        refcnt=0 if holders is None else len(holders),
+        version=version,
+        coresize=106528768,
+        taint="OE" if version else "",
+    )
     machine.folder(f"{folder}/holders")
     for holder in holders or []:
         machine.link(f"{folder}/holders/{holder}", f"/sys/module/{holder}")

@@ -14,8 +14,10 @@ SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
 EFIVARS = "/sys/firmware/efi/efivars"
 BOOT_TIME = 1795377600  # 2026-11-22T20:00:00Z
 MODULES = "/usr/lib/modules"
-_MOUNTS = {1: "32 24 0:27 / /sys/fs/cgroup/devices rw,nosuid,nodev,noexec,relatime shared:9 - cgroup cgroup rw,devices\n",
-           2: "32 24 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"}
+_MOUNTS = {
+    1: "32 24 0:27 / /sys/fs/cgroup/devices rw,nosuid,nodev,noexec,relatime shared:9 - cgroup cgroup rw,devices\n",
+    2: "32 24 0:27 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n",
+}
 
 
 def is_rpm(profile: Profile) -> bool:
@@ -41,7 +43,9 @@ def render(machine: Machine, profile: Profile) -> None:
 
 
 def _os(machine: Machine, profile: Profile) -> None:
-    text = "".join(f'{key}="{value}"\n' if " " in value or "/" in value else f"{key}={value}\n" for key, value in profile.system["os_release"].items())
+    text = "".join(
+        f'{key}="{value}"\n' if " " in value or "/" in value else f"{key}={value}\n" for key, value in profile.system["os_release"].items()
+    )
     machine.write("/usr/lib/os-release", text)
     machine.links["/etc/os-release"] = "../usr/lib/os-release"
     for name in ("bin", "lib", "lib64", "sbin"):
@@ -52,7 +56,9 @@ def _os(machine: Machine, profile: Profile) -> None:
         machine.write("/etc/dgx-release", "".join(f'{key}="{value}"\n' for key, value in profile.system["dgx_release"].items()))
     machine.command("uname -m", profile.about["architecture"] + "\n")
     machine.command("uname -r", profile.kernel["running"] + "\n")
-    virtual = {"kvm": "kvm", "azure": "microsoft", "xen": "xen", "vmware": "vmware", "aws": "amazon"}.get(profile.about.get("hypervisor"), "none")
+    virtual = {"kvm": "kvm", "azure": "microsoft", "xen": "xen", "vmware": "vmware", "aws": "amazon"}.get(
+        str(profile.about.get("hypervisor")), "none"
+    )
     kind = "wsl" if profile.about.get("wsl") else "docker" if profile.about.get("container") else virtual
     machine.command("systemd-detect-virt", kind + "\n", rc=0 if kind != "none" else 1)
     if profile.about.get("container"):
@@ -71,8 +77,11 @@ def _proc(machine: Machine, profile: Profile) -> None:
     machine.write("/proc/stat", f"cpu  10132153 290696 3084719 46828483 16683 0 25195 0 0 0\nbtime {BOOT_TIME}\nprocesses 86031\n")
     machine.write("/proc/uptime", "36000.00 550000.00\n")
     root = "overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/AB" if profile.about.get("container") else "ext4 /dev/nvme0n1p2 rw"
-    machine.write("/proc/self/mountinfo", f"24 1 259:2 / / rw,relatime shared:1 - {root}\n25 24 0:5 / /dev rw,nosuid shared:2 - devtmpfs udev rw\n"
-                  + _MOUNTS[profile.kernel["cgroup"]])
+    machine.write(
+        "/proc/self/mountinfo",
+        f"24 1 259:2 / / rw,relatime shared:1 - {root}\n25 24 0:5 / /dev rw,nosuid shared:2 - devtmpfs udev rw\n"
+        + _MOUNTS[profile.kernel["cgroup"]],
+    )
     machine.write("/proc/1/cgroup", "0::/init.scope\n" if profile.kernel["cgroup"] == 2 else "4:devices:/init.scope\n")
     for name in ("null", "zero", "full", "random", "urandom", "tty"):
         machine.node(f"/dev/{name}", major=1, minor=3, mode="0666")
@@ -123,8 +132,11 @@ def _grub(machine: Machine, profile: Profile) -> None:
     root = "0b3c5c8e-0000-4000-8000-000000000001"
 
     def entry(name: str, number: str, release: str, indent: str) -> str:
-        return (f"{indent}menuentry '{name}' --class gnu-linux --class os $menuentry_id_option '{number}' {{\n"
-                f"{indent}\tlinux\t/boot/vmlinuz-{release} root=UUID={root} ro quiet\n{indent}\tinitrd\t/boot/initrd.img-{release}\n{indent}}}\n")
+        return (
+            f"{indent}menuentry '{name}' --class gnu-linux --class os $menuentry_id_option '{number}' {{\n"
+            f"{indent}\tlinux\t/boot/vmlinuz-{release} root=UUID={root} ro quiet\n"
+            f"{indent}\tinitrd\t/boot/initrd.img-{release}\n{indent}}}\n"
+        )
 
     chosen = profile.kernel["next_boot"]
     advanced, inside = f"gnulinux-advanced-{root}", f"gnulinux-{chosen}-advanced-{root}"
@@ -142,9 +154,11 @@ def _loader_entries(machine: Machine, profile: Profile) -> None:
     """Boot loader specification, as Enterprise Linux has it: one file an entry, the default in grubenv."""
     ident = "5f0c0e3dcf3b4d1e8a8b6f1d2c3b4a59"
     for release in profile.kernel["installed"]:
-        machine.write(f"/boot/loader/entries/{ident}-{release}.conf",
-                      f"title {profile.system['os_release']['PRETTY_NAME']} ({release})\nversion {release}\nlinux /vmlinuz-{release}\n"
-                      f"initrd /initramfs-{release}.img\noptions root=UUID=0b3c5c8e-0000-4000-8000-000000000001 ro\ngrub_class kernel\n")
+        machine.write(
+            f"/boot/loader/entries/{ident}-{release}.conf",
+            f"title {profile.system['os_release']['PRETTY_NAME']} ({release})\nversion {release}\nlinux /vmlinuz-{release}\n"
+            f"initrd /initramfs-{release}.img\noptions root=UUID=0b3c5c8e-0000-4000-8000-000000000001 ro\ngrub_class kernel\n",
+        )
     env = f"# GRUB Environment Block\nsaved_entry={ident}-{profile.kernel['next_boot']}\nboot_success=1\n"
     machine.write("/boot/grub2/grubenv", env.ljust(1024, "#"))
     machine.write("/boot/grub2/grub.cfg", 'load_env -f ${config_directory}/grubenv\nset default="${saved_entry}"\ninsmod blscfg\nblscfg\n')
@@ -167,7 +181,16 @@ def _firmware(machine: Machine, profile: Profile) -> None:
 def _signature_list(name: str) -> bytes:
     """An EFI signature list with one X.509 certificate, of which only issuer and subject are told."""
     common = b"\x06\x03\x55\x04\x03\x0c" + bytes([len(name)]) + name.encode()
-    body = b"\x30\x82" + (len(common) * 2 + 8).to_bytes(2, "big") + b"\x30" + bytes([len(common)]) + common + b"\x30" + bytes([len(common)]) + common
+    body = (
+        b"\x30\x82"
+        + (len(common) * 2 + 8).to_bytes(2, "big")
+        + b"\x30"
+        + bytes([len(common)])
+        + common
+        + b"\x30"
+        + bytes([len(common)])
+        + common
+    )
     x509 = bytes.fromhex("a159c0a5e494a74a87b5ab155c2bf072")
     size = 16 + len(body)
     return x509 + (28 + size).to_bytes(4, "little") + b"\0\0\0\0" + size.to_bytes(4, "little") + bytes(16) + body
@@ -178,4 +201,7 @@ def _blacklist(machine: Machine, profile: Profile) -> None:
     machine.write("/usr/lib/modprobe.d/README", "")
     wanted: Any | None = profile.kernel["blacklist_nouveau"]
     if wanted if wanted is not None else bool(profile.nvidia) and not profile.about.get("wsl"):
-        machine.write("/etc/modprobe.d/nvidia-blacklists-nouveau.conf", "# generated by the driver package\nblacklist nouveau\noptions nouveau modeset=0\n")
+        machine.write(
+            "/etc/modprobe.d/nvidia-blacklists-nouveau.conf",
+            "# generated by the driver package\nblacklist nouveau\noptions nouveau modeset=0\n",
+        )

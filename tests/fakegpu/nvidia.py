@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 
 from . import modules, nvml
 from .machine import Machine
@@ -15,7 +15,7 @@ LICENSES = {"open": "Dual MIT/GPL", "proprietary": "NVIDIA"}
 _PARTS = ("nvidia_modeset", "nvidia_uvm", "nvidia_drm")
 
 
-def packing(profile: Profile) -> Dict[str, Any]:
+def packing(profile: Profile) -> dict[str, Any]:
     """The row of packaging.yml for the driver's origin."""
     rows = table("packaging")
     origin = profile.nvidia.get("origin", "nvidia-debian")
@@ -48,7 +48,7 @@ def named(pattern: str, version: str, kernel: str = "") -> str:
     return "-".join(words.get(word, word) for word in pattern.split("-"))
 
 
-def _files(machine: Machine, profile: Profile, row: Dict[str, Any]) -> None:
+def _files(machine: Machine, profile: Profile, row: dict[str, Any]) -> None:
     """Module files of each kernel that has one, and what DKMS says. `built`: kernels; default all installed ones."""
     nvidia, kernels = profile.nvidia, profile.kernel["installed"]
     names = {"default": profile.system["kernel"], "older": profile.system["older_kernel"]}
@@ -56,9 +56,18 @@ def _files(machine: Machine, profile: Profile, row: Dict[str, Any]) -> None:
     place = row["file"][nvidia["module"]]
     signer = nvidia.get("signer", row.get("signer"))
     for release in built if place else []:
-        modules.module_file(machine, release, named(place, nvidia["version"]), {
-            "name": "nvidia", "version": nvidia["version"], "license": LICENSES[nvidia["module"]], "signer": signer,
-            "description": "NVIDIA core kernel module"})
+        modules.module_file(
+            machine,
+            release,
+            named(place, nvidia["version"]),
+            {
+                "name": "nvidia",
+                "version": nvidia["version"],
+                "license": LICENSES[nvidia["module"]],
+                "signer": signer,
+                "description": "NVIDIA core kernel module",
+            },
+        )
     if row.get("dkms") and "dkms" not in nvidia:
         nvidia["dkms"] = [{"kernel": release, "status": "installed"} for release in built]
     for entry in nvidia.get("dkms") or []:
@@ -75,10 +84,15 @@ def _loaded(machine: Machine, profile: Profile) -> None:
     machine.values("/sys/module/nvidia", taint="OE" if kind == "open" else "POE")
     for name in _PARTS:
         modules.loaded(machine, name, version, holders=["nvidia_drm"] if name == "nvidia_modeset" else [])
-    spelled = f"Open Kernel Module for {profile.about['architecture']}" if kind == "open" else f"{profile.about['architecture']} Kernel Module"
+    spelled = (
+        f"Open Kernel Module for {profile.about['architecture']}" if kind == "open" else f"{profile.about['architecture']} Kernel Module"
+    )
     compiler = nvidia.get("compiler") or profile.system["build"].split("(", 2)[2].split(",")[0].rstrip(")")
-    machine.write("/proc/driver/nvidia/version", f"NVRM version: NVIDIA UNIX {spelled}  {version}  Release Build  (dvs-builder@U22-I3-AM27-20-3)  "
-                  f"Tue Sep 23 10:11:16 UTC 2025\nGCC version:  gcc version {compiler}) \n")
+    machine.write(
+        "/proc/driver/nvidia/version",
+        f"NVRM version: NVIDIA UNIX {spelled}  {version}  Release Build  (dvs-builder@U22-I3-AM27-20-3)  "
+        f"Tue Sep 23 10:11:16 UTC 2025\nGCC version:  gcc version {compiler}) \n",
+    )
     machine.write("/proc/driver/nvidia/params", "ResmanDebugLevel: 4294967295\nEnableMSI: 1\nEnableGpuFirmware: 18\n")
     machine.folder("/proc/driver/nvidia/gpus")
     for number, gpu in enumerate(profile.driven()):
@@ -95,8 +109,17 @@ def _loaded(machine: Machine, profile: Profile) -> None:
 
 def _card(machine: Machine, profile: Profile, gpu: Gpu, number: int) -> None:
     machine.node(f"/dev/nvidia{number}", major=195, minor=number)
-    rows = [("Model", nvml.product_name(gpu, profile.nvidia["loaded"])), ("IRQ", 140 + number), ("GPU UUID", gpu.uuid), ("Video BIOS", str(gpu.get("vbios")).lower()),
-            ("Bus Type", "PCIe"), ("DMA Size", "47 bits"), ("DMA Mask", "0x7fffffffffff"), ("Bus Location", gpu.address), ("Device Minor", number)]
+    rows = [
+        ("Model", nvml.product_name(gpu, profile.nvidia["loaded"])),
+        ("IRQ", 140 + number),
+        ("GPU UUID", gpu.uuid),
+        ("Video BIOS", str(gpu.get("vbios")).lower()),
+        ("Bus Type", "PCIe"),
+        ("DMA Size", "47 bits"),
+        ("DMA Mask", "0x7fffffffffff"),
+        ("Bus Location", gpu.address),
+        ("Device Minor", number),
+    ]
     if profile.nvidia["module"] == "open":
         rows.append(("GPU Firmware", profile.nvidia["loaded"]))
     rows.append(("GPU Excluded", "No"))
@@ -110,7 +133,7 @@ def _card(machine: Machine, profile: Profile, gpu: Gpu, number: int) -> None:
         machine.write(f"{place}/ci{part['compute_instance_id']}/access", "DeviceFileMinor: 4\nDeviceFileMode: 292\nDeviceFileModify: 1\n")
 
 
-def _libraries(machine: Machine, profile: Profile, row: Dict[str, Any]) -> None:
+def _libraries(machine: Machine, profile: Profile, row: dict[str, Any]) -> None:
     version = profile.nvidia["library"]
     folder = library_folder(profile)
     if profile.about.get("wsl"):
@@ -135,19 +158,23 @@ def _libraries(machine: Machine, profile: Profile, row: Dict[str, Any]) -> None:
         machine.write(f"/usr/lib/firmware/nvidia/{version}/{firmware}", "")
 
 
-def _packages(profile: Profile, row: Dict[str, Any]) -> None:
+def _packages(profile: Profile, row: dict[str, Any]) -> None:
     """The packages of the driver, at the version that is on disk."""
     nvidia = profile.nvidia
     version = nvidia["version"]
-    names: List[str] = [*row["packages"], *row["kmod"][nvidia["module"]]]
+    names: list[str] = [*row["packages"], *row["kmod"][nvidia["module"]]]
     names += [row["persistenced"]] if row.get("persistenced") else []
     if nvidia.get("fabric_manager") and row.get("fabricmanager"):
         names.append(row["fabricmanager"])
     for pattern in names:
         name = named(pattern, version, profile.kernel["next_boot"])
         own = nvidia["fabric_manager"] if pattern == row.get("fabricmanager") and isinstance(nvidia["fabric_manager"], str) else version
-        profile.packages[name] = {"version": f"{row.get('epoch', '')}{own}{row['revision']}", "vendor": row["vendor"], "held": bool(nvidia.get("held")),
-                                  "source": named(row["source"], version)}
+        profile.packages[name] = {
+            "version": f"{row.get('epoch', '')}{own}{row['revision']}",
+            "vendor": row["vendor"],
+            "held": bool(nvidia.get("held")),
+            "source": named(row["source"], version),
+        }
     for name, about in (nvidia.get("packages") or {}).items():
         profile.packages[name] = {"vendor": row.get("vendor", "NVIDIA"), "held": False, "source": name, **about}
 

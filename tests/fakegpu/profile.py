@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any
 
 import yaml
 
@@ -17,13 +18,79 @@ from .errors import ProfileError, unknown
 HERE = Path(__file__).resolve().parent
 PROFILES = HERE.parent / "profiles"
 
-KEYS = {"description", "distribution", "architecture", "machine", "container", "wsl", "hypervisor", "memory_mib", "gpus", "devices", "kernel", "nvidia",
-        "amd", "software", "services", "packages", "trouble", "expect", "user", "files", "infiniband", "kernel_build"}
-KERNEL_KEYS = {"running", "installed", "next_boot", "headers", "secure_boot", "iommu", "cgroup", "blacklist_nouveau",
-               "nouveau_in_initramfs", "cmdline", "mok"}
-NVIDIA_KEYS = {"version", "module", "origin", "loaded", "library", "held", "dkms", "built", "nvml", "signer", "persistence", "toolkit_dkms",
-               "devices", "packages", "managed_by", "fabric_manager", "init_error", "faults", "compiler"}
-AMD_KEYS = {"driver", "version", "rocm", "path", "origin", "loaded", "built", "signer", "dkms_version", "build", "kfd", "amd_smi", "packages"}
+KEYS = {
+    "description",
+    "distribution",
+    "architecture",
+    "machine",
+    "container",
+    "wsl",
+    "hypervisor",
+    "memory_mib",
+    "gpus",
+    "devices",
+    "kernel",
+    "nvidia",
+    "amd",
+    "software",
+    "services",
+    "packages",
+    "trouble",
+    "expect",
+    "user",
+    "files",
+    "infiniband",
+    "kernel_build",
+}
+KERNEL_KEYS = {
+    "running",
+    "installed",
+    "next_boot",
+    "headers",
+    "secure_boot",
+    "iommu",
+    "cgroup",
+    "blacklist_nouveau",
+    "nouveau_in_initramfs",
+    "cmdline",
+    "mok",
+}
+NVIDIA_KEYS = {
+    "version",
+    "module",
+    "origin",
+    "loaded",
+    "library",
+    "held",
+    "dkms",
+    "built",
+    "nvml",
+    "signer",
+    "persistence",
+    "toolkit_dkms",
+    "devices",
+    "packages",
+    "managed_by",
+    "fabric_manager",
+    "init_error",
+    "faults",
+    "compiler",
+}
+AMD_KEYS = {
+    "driver",
+    "version",
+    "rocm",
+    "path",
+    "origin",
+    "loaded",
+    "built",
+    "signer",
+    "dkms_version",
+    "build",
+    "kfd",
+    "amd_smi",
+    "packages",
+}
 
 
 @dataclass
@@ -33,11 +100,11 @@ class Gpu:
     vendor: str
     model: Mapping[str, Any]
     address: str
-    driver: Optional[str]
+    driver: str | None
     number: int = 0
     uuid: str = ""
-    serial: Optional[str] = None
-    state: Dict[str, Any] = field(default_factory=dict)
+    serial: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
 
     def get(self, key: str, default: Any = None) -> Any:
         """What the profile says of this card, else its model, else the default."""
@@ -55,35 +122,35 @@ class Profile:
 
     name: str
     description: str
-    system: Dict[str, Any]
-    about: Dict[str, Any]
-    gpus: List[Gpu]
-    devices: List[Gpu]
-    kernel: Dict[str, Any]
-    nvidia: Dict[str, Any]
-    amd: Dict[str, Any]
-    expect: Dict[str, Any]
-    trouble: Dict[str, Dict[str, Any]]
-    packages: Dict[str, Dict[str, Any]] = field(default_factory=dict)
-    dkms: List[Dict[str, Any]] = field(default_factory=list)
-    log: List[Tuple[float, str]] = field(default_factory=list)
+    system: dict[str, Any]
+    about: dict[str, Any]
+    gpus: list[Gpu]
+    devices: list[Gpu]
+    kernel: dict[str, Any]
+    nvidia: dict[str, Any]
+    amd: dict[str, Any]
+    expect: dict[str, Any]
+    trouble: dict[str, dict[str, Any]]
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dkms: list[dict[str, Any]] = field(default_factory=list)
+    log: list[tuple[float, str]] = field(default_factory=list)
 
-    def of(self, vendor: str) -> List[Gpu]:
+    def of(self, vendor: str) -> list[Gpu]:
         """The cards of one vendor."""
         return [gpu for gpu in self.gpus if gpu.vendor == vendor]
 
-    def driven(self) -> List[Gpu]:
+    def driven(self) -> list[Gpu]:
         """The cards that the NVIDIA driver has."""
         return [gpu for gpu in self.of("nvidia") if gpu.driver == "nvidia"]
 
 
-@lru_cache(maxsize=None)
-def table(name: str) -> Dict[str, Any]:
+@cache
+def table(name: str) -> dict[str, Any]:
     """A table of this package: models or systems."""
     return dict(yaml.safe_load((HERE / f"{name}.yml").read_text(encoding="utf-8")))
 
 
-def profile_names() -> List[str]:
+def profile_names() -> list[str]:
     """The names of all profiles."""
     return sorted(path.stem for path in PROFILES.glob("*.yml"))
 
@@ -122,8 +189,19 @@ def complete(text: Any, name: str) -> Profile:
     gpus = _gpus(text.get("gpus") or [], name, nvidia, amd)
     about = {"architecture": "x86_64", "memory_mib": 64168, **text}
     kernel = _kernel(dict(text.get("kernel") or {}), systems[distribution], name)
-    return Profile(name, text["description"], systems[distribution], about, gpus, _others(text.get("devices") or [], name), kernel, nvidia,
-                   amd, dict(text.get("expect") or {}), _troubles(text.get("trouble") or [], name))
+    return Profile(
+        name,
+        text["description"],
+        systems[distribution],
+        about,
+        gpus,
+        _others(text.get("devices") or [], name),
+        kernel,
+        nvidia,
+        amd,
+        dict(text.get("expect") or {}),
+        _troubles(text.get("trouble") or [], name),
+    )
 
 
 def unknown_origin(origin: str, rows: Mapping[str, Any], name: str) -> ProfileError:
@@ -137,8 +215,8 @@ def _check(mapping: Mapping[str, Any], valid: Any, where: str) -> None:
             raise unknown("key", key, valid, where)
 
 
-def _troubles(listed: List[Any], name: str) -> Dict[str, Dict[str, Any]]:
-    found: Dict[str, Dict[str, Any]] = {}
+def _troubles(listed: list[Any], name: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for one in listed:
         for word, words in (one if isinstance(one, dict) else {one: {}}).items():
             if word in found:
@@ -147,22 +225,32 @@ def _troubles(listed: List[Any], name: str) -> Dict[str, Dict[str, Any]]:
     return found
 
 
-def _kernel(kernel: Dict[str, Any], system: Mapping[str, Any], name: str) -> Dict[str, Any]:
+def _kernel(kernel: dict[str, Any], system: Mapping[str, Any], name: str) -> dict[str, Any]:
     _check(kernel, KERNEL_KEYS, f"{name}: kernel")
-    names = {"default": system["kernel"], "older": system["older_kernel"]}
+    names: dict[Any, Any] = {"default": system["kernel"], "older": system["older_kernel"]}
     running = names.get(kernel.get("running", "default"), kernel.get("running"))
     installed = [names.get(release, release) for release in kernel.get("installed", [running])]
     headers = [names.get(release, release) for release in kernel.get("headers", installed)]
     last = kernel.get("next_boot", installed[-1] if installed else None)
     next_boot = names.get(last, last)
-    return {"secure_boot": False, "iommu": True, "cgroup": 2, "blacklist_nouveau": None, "nouveau_in_initramfs": None, **kernel,
-            "running": running, "installed": installed, "next_boot": next_boot, "headers": headers}
+    return {
+        "secure_boot": False,
+        "iommu": True,
+        "cgroup": 2,
+        "blacklist_nouveau": None,
+        "nouveau_in_initramfs": None,
+        **kernel,
+        "running": running,
+        "installed": installed,
+        "next_boot": next_boot,
+        "headers": headers,
+    }
 
 
-def _gpus(rows: List[Mapping[str, Any]], name: str, nvidia: Mapping[str, Any], amd: Mapping[str, Any]) -> List[Gpu]:
+def _gpus(rows: list[Mapping[str, Any]], name: str, nvidia: Mapping[str, Any], amd: Mapping[str, Any]) -> list[Gpu]:
     models = table("models")
     vendor_of = {model: vendor for vendor in ("nvidia", "amd", "intel") for model in models[vendor]}
-    gpus: List[Gpu] = []
+    gpus: list[Gpu] = []
     for row in rows:
         if row.get("model") not in vendor_of:
             raise unknown("model", str(row.get("model")), vendor_of, name)
@@ -182,14 +270,14 @@ def _gpus(rows: List[Mapping[str, Any]], name: str, nvidia: Mapping[str, Any], a
     return gpus
 
 
-def _free(gpus: List[Gpu], count: int) -> List[int]:
+def _free(gpus: list[Gpu], count: int) -> list[int]:
     """Bus numbers, four apart from 0x01 on for one card, as a server has them for eight."""
     if count == 1:
         return [len(gpus) * 0x20 + 1]
     return [0x18 + 0x14 * number for number in range(len(gpus), len(gpus) + count)]
 
 
-def _others(rows: List[Mapping[str, Any]], name: str) -> List[Gpu]:
+def _others(rows: list[Mapping[str, Any]], name: str) -> list[Gpu]:
     models, found = table("models")["other"], []
     for row in rows:
         if row.get("model") not in models:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import amd, amd_tools, modules, node, nvidia, nvml, packages, smi, software, sysfs, trouble
+from . import amd, amd_tools, modules, node, nvidia, nvml_answers, packages, smi, software, sysfs, sysfs_rest, trouble
 from .machine import Machine
 from .profile import Profile
 
@@ -16,12 +16,13 @@ def machine_of(profile: Profile) -> Machine:
     machine = Machine(euid=(profile.about.get("user") or {}).get("euid", 0))
     trouble.before(profile)
     sysfs.render(machine, profile)
+    sysfs_rest.render(machine, profile)
     node.render(machine, profile)
     nvidia.render(machine, profile)
     nvidia.services(machine, profile)
     smi.render(machine, profile)
     if profile.nvidia.get("nvml") and profile.nvidia.get("library"):
-        machine.probes["nvml"] = nvml.probe(profile)
+        machine.probes["nvml"] = nvml_answers.probe(profile)
     for name in sorted({gpu.driver for gpu in [*profile.gpus, *profile.devices] if gpu.driver in ("nouveau", "i915", "ast", "vfio-pci")}):
         modules.loaded(machine, str(name).replace("-", "_"), pci=False)
     amd.render(machine, profile)

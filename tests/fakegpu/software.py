@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from .machine import Machine
-from .node import BOOT_TIME, is_rpm, library_folder
+from .node import BOOT_TIME, library_folder
 from .nvidia import packing
 from .profile import Profile
 
@@ -27,14 +27,18 @@ def render(machine: Machine, profile: Profile) -> None:
 
 def _log(machine: Machine, profile: Profile) -> None:
     """The kernel log since boot."""
-    lines = [(0.0, f"Linux version {profile.kernel['running']} {profile.about.get('kernel_build') or profile.system['build']}"),
-             (0.0, f"Command line: BOOT_IMAGE=/boot/vmlinuz-{profile.kernel['running']} ro quiet")]
+    lines = [
+        (0.0, f"Linux version {profile.kernel['running']} {profile.about.get('kernel_build') or profile.system['build']}"),
+        (0.0, f"Command line: BOOT_IMAGE=/boot/vmlinuz-{profile.kernel['running']} ro quiet"),
+    ]
     if profile.kernel["secure_boot"]:
         lines.append((0.1, "secureboot: Secure boot enabled"))
     if profile.nvidia.get("loaded"):
         lines.append((6.0, "nvidia: loading out-of-tree module taints kernel."))
         flavour = "Open Kernel Module for x86_64" if profile.nvidia["module"] == "open" else "x86_64 Kernel Module"
-        lines.append((6.2, f"NVRM: loading NVIDIA UNIX {flavour}  {profile.nvidia['loaded']}  Release Build  (dvs-builder@U22-I3-AM27-20-3)"))
+        lines.append(
+            (6.2, f"NVRM: loading NVIDIA UNIX {flavour}  {profile.nvidia['loaded']}  Release Build  (dvs-builder@U22-I3-AM27-20-3)")
+        )
     for gpu in profile.of("amd"):
         if gpu.driver == "amdgpu":
             lines.append((4.0, f"amdgpu {gpu.address}: amdgpu: VRAM: {gpu.get('vram_mib')}M 0x0000008000000000 - 0x00000083FEFFFFFF"))
@@ -57,7 +61,9 @@ def _toolkits(machine: Machine, software: dict[str, Any]) -> None:
         folder = f"/usr/local/cuda-{short}"
         machine.write(f"{folder}/version.json", json.dumps({"cuda": {"name": "CUDA SDK", "version": version}}, indent=3) + "\n")
         machine.write(f"{folder}/bin/nvcc", "")
-        machine.command(f"{folder}/bin/nvcc --version", f"nvcc: NVIDIA (R) Cuda compiler driver\nCuda compilation tools, release {short}, V{version}\n")
+        machine.command(
+            f"{folder}/bin/nvcc --version", f"nvcc: NVIDIA (R) Cuda compiler driver\nCuda compilation tools, release {short}, V{version}\n"
+        )
         if number == 0:
             machine.links["/usr/local/cuda"] = folder
 
@@ -68,8 +74,7 @@ def _containers(machine: Machine, profile: Profile, software: dict[str, Any]) ->
     if docker:
         machine.write("/usr/bin/docker", "")
         machine.write("/usr/bin/dockerd", "")
-        name = "docker-ce" if not is_rpm(profile) else "docker-ce"
-        profile.packages[name] = {"version": f"5:{docker['version']}-1", "vendor": "Docker", "held": False, "source": name}
+        profile.packages["docker-ce"] = {"version": f"5:{docker['version']}-1", "vendor": "Docker", "held": False, "source": "docker-ce"}
         if docker.get("nvidia_runtime"):
             daemon["runtimes"] = {"nvidia": {"args": [], "path": "nvidia-container-runtime"}}
         if docker.get("cgroup_driver"):
@@ -79,15 +84,41 @@ def _containers(machine: Machine, profile: Profile, software: dict[str, Any]) ->
         driver = docker.get("cgroup_driver", "systemd" if profile.kernel["cgroup"] == 2 else "cgroupfs")
         runtimes = {"io.containerd.runc.v2": {"path": "runc"}, "runc": {"path": "runc"}, **daemon.get("runtimes", {})}
         machine.command("docker --version", f"Docker version {docker['version']}, build 1234567\n")
-        machine.outcome(["docker", "version", "--format", "{{json .}}"], rc=0, stderr="", stdout=json.dumps({"Client": {"Version": docker["version"]}, "Server": {"Version": docker["version"]}}) + "\n")
-        machine.outcome(["docker", "info", "--format", "{{json .}}"], rc=0, stderr="", stdout=json.dumps(
-            {"ServerVersion": docker["version"], "Runtimes": runtimes, "CgroupDriver": driver, "CgroupVersion": str(profile.kernel["cgroup"])}) + "\n")
+        machine.outcome(
+            ["docker", "version", "--format", "{{json .}}"],
+            rc=0,
+            stderr="",
+            stdout=json.dumps({"Client": {"Version": docker["version"]}, "Server": {"Version": docker["version"]}}) + "\n",
+        )
+        machine.outcome(
+            ["docker", "info", "--format", "{{json .}}"],
+            rc=0,
+            stderr="",
+            stdout=json.dumps(
+                {
+                    "ServerVersion": docker["version"],
+                    "Runtimes": runtimes,
+                    "CgroupDriver": driver,
+                    "CgroupVersion": str(profile.kernel["cgroup"]),
+                }
+            )
+            + "\n",
+        )
     for engine in ("podman", "containerd"):
         if software.get(engine):
             machine.write(f"/usr/bin/{engine}", "")
-            text = f"podman version {software[engine]}\n" if engine == "podman" else f"containerd github.com/containerd/containerd/v2 {software[engine]} 1234567\n"
+            text = (
+                f"podman version {software[engine]}\n"
+                if engine == "podman"
+                else f"containerd github.com/containerd/containerd/v2 {software[engine]} 1234567\n"
+            )
             machine.command(f"{engine} --version", text)
-            profile.packages["containerd.io" if engine == "containerd" else engine] = {"version": f"{software[engine]}-1", "vendor": "Docker", "held": False, "source": engine}
+            profile.packages["containerd.io" if engine == "containerd" else engine] = {
+                "version": f"{software[engine]}-1",
+                "vendor": "Docker",
+                "held": False,
+                "source": engine,
+            }
     toolkit = software.get("container_toolkit")
     if toolkit:
         for name in ("nvidia-ctk", "nvidia-container-runtime", "nvidia-container-cli"):
@@ -105,13 +136,14 @@ def _cdi(profile: Profile) -> str:
     version, folder = profile.nvidia["library"], library_folder(profile)
     row = packing(profile)
     inside = f"{folder}/{row['library']}" if row.get("library") else folder
-    text = 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n'
+    text = "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n"
     for number, gpu in enumerate(profile.driven()):
         for name in (str(number), gpu.uuid):
-            text += f"- name: \"{name}\"\n  containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia{number}\n"
-    text += '- name: all\n  containerEdits:\n    deviceNodes:\n'
+            text += f'- name: "{name}"\n  containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia{number}\n'
+    text += "- name: all\n  containerEdits:\n    deviceNodes:\n"
     text += "".join(f"    - path: /dev/nvidia{number}\n" for number in range(len(profile.driven())))
-    text += "containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  - path: /dev/nvidia-uvm\n  env:\n  - NVIDIA_VISIBLE_DEVICES=void\n  mounts:\n"
+    text += "containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  - path: /dev/nvidia-uvm\n"
+    text += "  env:\n  - NVIDIA_VISIBLE_DEVICES=void\n  mounts:\n"
     for library in ("libcuda", "libnvidia-ml", "libnvidia-ptxjitcompiler"):
         path = f"{inside}/{library}.so.{version}"
         text += f"  - hostPath: {path}\n    containerPath: {path}\n    options:\n    - ro\n    - nosuid\n    - nodev\n    - bind\n"
@@ -126,8 +158,10 @@ def _pytorch(machine: Machine, profile: Profile, software: dict[str, Any]) -> No
         local = f"{one['version']}+{backend}"
         cuda = f"'{backend[2:-1]}.{backend[-1]}'" if backend.startswith("cu") else "None"
         hip = f"'{backend[4:]}.25424'" if backend.startswith("rocm") else "None"
-        machine.write(f"{folder}/torch/version.py", f"from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip', 'rocm', 'xpu']\n__version__ = '{local}'\n"
-                      f"debug = False\ncuda: Optional[str] = {cuda}\ngit_version = '0123456789abcdef'\nhip: Optional[str] = {hip}\nrocm: Optional[str] = None\nxpu: Optional[str] = None\n")
+        machine.write(
+            f"{folder}/torch/version.py",
+            "from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda', 'git_version', 'hip', 'rocm', 'xpu']\n"
+            f"__version__ = '{local}'\ndebug = False\ncuda: Optional[str] = {cuda}\ngit_version = '0123456789abcdef'\n"
+            f"hip: Optional[str] = {hip}\nrocm: Optional[str] = None\nxpu: Optional[str] = None\n",
+        )
         machine.write(f"{folder}/torch-{local}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {local}\n")
-
-

@@ -14,10 +14,6 @@ VENDOR_IDS = {"nvidia": "10de", "amd": "1002", "intel": "8086"}
 SPEEDS = {1: "2.5 GT/s PCIe", 2: "5.0 GT/s PCIe", 3: "8.0 GT/s PCIe", 4: "16.0 GT/s PCIe", 5: "32.0 GT/s PCIe", 6: "64.0 GT/s PCIe"}
 BUS = "/sys/bus/pci"
 _OF_DRM = {"nvidia", "nouveau", "amdgpu", "i915", "ast"}
-_MAKERS = {"physical": ("Supermicro", "SYS-821GE-TNHR"), "kvm": ("QEMU", "Standard PC (Q35 + ICH9, 2009)"),
-           "azure": ("Microsoft Corporation", "Virtual Machine"), "xen": ("Xen", "HVM domU"), "vmware": ("VMware, Inc.", "VMware7,1"),
-           "desktop": ("ASUS", "System Product Name"), "dgx-spark": ("NVIDIA", "NVIDIA_DGX_Spark"), "aws": ("Amazon EC2", "p5.48xlarge"),
-           "laptop": ("LENOVO", "21K5CTO1WW")}
 
 
 def render(machine: Machine, profile: Profile) -> None:
@@ -27,8 +23,6 @@ def render(machine: Machine, profile: Profile) -> None:
             _card(machine, profile, gpu)
         _iommu(machine, profile)
         _drm(machine, profile)
-    _infiniband(machine, profile)
-    _rest(machine, profile)
 
 
 def vendor_id(gpu: Gpu) -> str:
@@ -59,8 +53,15 @@ def link_of(gpu: Gpu) -> dict[str, Any]:
 def _card(machine: Machine, profile: Profile, gpu: Gpu) -> None:
     above = _ports(machine, gpu)
     link = link_of(gpu)
-    function = {"vendor": vendor_id(gpu), "device": gpu.get("device"), "subsystem": gpu.get("subsystem"), "class": gpu.get("class"),
-                "revision": gpu.get("revision"), "driver": gpu.driver, "numa": _numa(profile, gpu)}
+    function = {
+        "vendor": vendor_id(gpu),
+        "device": gpu.get("device"),
+        "subsystem": gpu.get("subsystem"),
+        "class": gpu.get("class"),
+        "revision": gpu.get("revision"),
+        "driver": gpu.driver,
+        "numa": numa_node(profile, gpu),
+    }
     folder = _function(machine, above, gpu.address, function)
     if gpu.get("gen"):
         _link_values(machine, folder, link["generation"], link["width"], gpu.get("gen"), gpu.get("width"))
@@ -69,11 +70,13 @@ def _card(machine: Machine, profile: Profile, gpu: Gpu) -> None:
         machine.values(folder, current_link_speed="Unknown", current_link_width=63, max_link_speed="64.0 GT/s PCIe", max_link_width=63)
     for number, key, pci_class, driver in ((1, "audio", "040300", "snd_hda_intel"), (2, "usb", "0c0330", "xhci_hcd")):
         if gpu.get(key):
-            _function(machine, above, f"{gpu.address[:-1]}{number}", {**function, "device": gpu.get(key), "class": pci_class, "driver": driver})
+            _function(
+                machine, above, f"{gpu.address[:-1]}{number}", {**function, "device": gpu.get(key), "class": pci_class, "driver": driver}
+            )
     _virtual_functions(machine, above, gpu, function, folder)
 
 
-def _numa(profile: Profile, gpu: Gpu) -> int:
+def numa_node(profile: Profile, gpu: Gpu) -> int:
     if gpu.get("numa") is not None:
         return int(gpu.get("numa"))
     return gpu.number * 2 // len(profile.gpus) if len(profile.gpus) >= 4 else -1
@@ -90,10 +93,21 @@ def _ports(machine: Machine, gpu: Gpu) -> str:
     generation, width = slot_of(gpu)
     chain = [(f"{domain}:{root}:01.0", "8086", "352a", "pcieport")]
     if switch:
-        chain += [(f"{domain}:{number - 2:02x}:00.0", "1002", "1478", "pcieport"), (f"{domain}:{number - 1:02x}:00.0", "1002", "1479", "pcieport")]
+        chain += [
+            (f"{domain}:{number - 2:02x}:00.0", "1002", "1478", "pcieport"),
+            (f"{domain}:{number - 1:02x}:00.0", "1002", "1479", "pcieport"),
+        ]
     folder = f"/sys/devices/pci{domain}:{root}"
     for place, (address, vendor, device, driver) in enumerate(chain):
-        about = {"vendor": vendor, "device": device, "subsystem": "0000:0000", "class": "060400", "revision": "11", "driver": driver, "numa": -1}
+        about = {
+            "vendor": vendor,
+            "device": device,
+            "subsystem": "0000:0000",
+            "class": "060400",
+            "revision": "11",
+            "driver": driver,
+            "numa": -1,
+        }
         folder = _function(machine, folder, address, about)
         inside = place == len(chain) - 1 and switch
         if generation:
@@ -102,9 +116,14 @@ def _ports(machine: Machine, gpu: Gpu) -> str:
     return folder
 
 
-def _link_values(machine: Machine, folder: str, speed: int, width: int, max_speed: int, max_width: int) -> None:
-    machine.values(folder, current_link_speed=SPEEDS.get(speed, "Unknown"), current_link_width=width, max_link_speed=SPEEDS[max_speed],
-                   max_link_width=max_width)
+def _link_values(machine: Machine, folder: str, speed: Any, width: Any, max_speed: Any, max_width: Any) -> None:
+    machine.values(
+        folder,
+        current_link_speed=SPEEDS.get(speed, "Unknown"),
+        current_link_width=width,
+        max_link_speed=SPEEDS[max_speed],
+        max_link_width=max_width,
+    )
 
 
 def _function(machine: Machine, above: str, address: str, about: dict[str, Any]) -> str:
@@ -112,12 +131,29 @@ def _function(machine: Machine, above: str, address: str, about: dict[str, Any])
     vendor, device, pci_class = (str(about[key]) for key in ("vendor", "device", "class"))
     board_vendor, board = about["subsystem"].split(":")
     modalias = _modalias(vendor, device, board_vendor, board, pci_class)
-    machine.values(folder, vendor=f"0x{vendor}", device=f"0x{device}", subsystem_vendor=f"0x{board_vendor}", subsystem_device=f"0x{board}",
-                   revision=f"0x{about['revision']}", numa_node=about["numa"], modalias=modalias, enable=1, irq=16,
-                   power_state="D0", local_cpulist="0-15", **{"class": f"0x{pci_class}"})
+    machine.values(
+        folder,
+        vendor=f"0x{vendor}",
+        device=f"0x{device}",
+        subsystem_vendor=f"0x{board_vendor}",
+        subsystem_device=f"0x{board}",
+        revision=f"0x{about['revision']}",
+        numa_node=about["numa"],
+        modalias=modalias,
+        enable=1,
+        irq=16,
+        power_state="D0",
+        local_cpulist="0-15",
+        **{"class": f"0x{pci_class}"},
+    )
     lines = [f"DRIVER={about['driver']}"] if about["driver"] else []
-    lines += [f"PCI_CLASS={int(pci_class, 16):X}", f"PCI_ID={vendor}:{device}".upper(), f"PCI_SUBSYS_ID={board_vendor}:{board}".upper(),
-              f"PCI_SLOT_NAME={address}", f"MODALIAS={modalias}"]
+    lines += [
+        f"PCI_CLASS={int(pci_class, 16):X}",
+        f"PCI_ID={vendor}:{device}".upper(),
+        f"PCI_SUBSYS_ID={board_vendor}:{board}".upper(),
+        f"PCI_SLOT_NAME={address}",
+        f"MODALIAS={modalias}",
+    ]
     machine.write(f"{folder}/uevent", "\n".join(lines) + "\n")
     machine.write(f"{folder}/config", _config(vendor, device, board_vendor, board, pci_class, str(about["revision"])))
     machine.link(f"{BUS}/devices/{address}", folder)
@@ -131,15 +167,31 @@ def _function(machine: Machine, above: str, address: str, about: dict[str, Any])
 def _modalias(vendor: str, device: str, board_vendor: str, board: str, pci_class: str) -> str:
     """The modalias: tags in lower case, numbers in upper case, ids with eight digits."""
     ids = [f"{tag}{number.upper():0>8}" for tag, number in (("v", vendor), ("d", device), ("sv", board_vendor), ("sd", board))]
-    return "pci:" + "".join(ids) + "".join(
-        f"{tag}{number.upper()}" for tag, number in (("bc", pci_class[:2]), ("sc", pci_class[2:4]), ("i", pci_class[4:])))
+    return (
+        "pci:"
+        + "".join(ids)
+        + "".join(f"{tag}{number.upper()}" for tag, number in (("bc", pci_class[:2]), ("sc", pci_class[2:4]), ("i", pci_class[4:])))
+    )
 
 
 def _config(vendor: str, device: str, board_vendor: str, board: str, pci_class: str, revision: str) -> bytes:
     """The first 64 bytes of the configuration space (PCI 3.0, type 0 header; type 1 for bridges)."""
     code = int(pci_class, 16)
-    header = struct.pack("<HHHHBBBBBBBB", int(vendor, 16), int(device, 16), 0x0406, 0x0010, int(revision, 16), code & 0xFF, code >> 8 & 0xFF,
-                         code >> 16, 0x10, 0, 1 if pci_class.startswith("0604") else 0, 0)
+    header = struct.pack(
+        "<HHHHBBBBBBBB",
+        int(vendor, 16),
+        int(device, 16),
+        0x0406,
+        0x0010,
+        int(revision, 16),
+        code & 0xFF,
+        code >> 8 & 0xFF,
+        code >> 16,
+        0x10,
+        0,
+        1 if pci_class.startswith("0604") else 0,
+        0,
+    )
     rest = bytearray(48)
     if not pci_class.startswith("0604"):
         struct.pack_into("<HH", rest, 0x2C - 16, int(board_vendor, 16), int(board, 16))
@@ -193,40 +245,3 @@ def _drm(machine: Machine, profile: Profile) -> None:
             machine.link(f"/sys/dev/char/226:{minor}", place)
             machine.node(f"/dev/dri/{name}", major=226, minor=minor, mode="0660", group="render" if name.startswith("render") else "video")
         gpu.state["card"] = number
-
-
-def _infiniband(machine: Machine, profile: Profile) -> None:
-    """Adapters, with the vendor's marks in their vital product data."""
-    for name, about in (profile.about.get("infiniband") or {}).items():
-        folder = folder_of(machine, about["address"])
-        machine.values(f"{folder}/infiniband/{name}", node_type="1: CA", fw_ver="28.43.2026")
-        machine.link(f"{folder}/infiniband/{name}/device", folder)
-        machine.link(f"/sys/class/infiniband/{name}", f"{folder}/infiniband/{name}")
-        text = f"Nvidia ConnectX-7 mezz for HGX B200 {about['vpd']}".encode()
-        machine.write(f"{folder}/vpd", b"\x82" + len(text).to_bytes(2, "little") + text + b"\x78")
-
-
-def _rest(machine: Machine, profile: Profile) -> None:
-    """What `setup` and others look for: processors, network, DMI, an empty place for the cgroup mount."""
-    machine.values("/sys/devices/system/cpu", online="0-15", present="0-15", possible="0-15")
-    for number in sorted({max(_numa(profile, gpu), 0) for gpu in profile.gpus} | {0}):
-        machine.values(f"/sys/devices/system/node/node{number}", cpulist="0-15")
-    machine.folder("/sys/bus/pci/devices")
-    for name in ("ext4", "nvme", "nvme_core"):
-        machine.values(f"/sys/module/{name}", initstate="live", refcnt=1)
-    machine.folder("/sys/fs/cgroup")
-    if profile.kernel["cgroup"] == 2:
-        machine.write("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc\n")
-    else:
-        machine.folder("/sys/fs/cgroup/devices")
-    for name, kind in (("lo", 772), ("eth0", 1)):
-        place = f"/sys/devices/virtual/net/{name}"
-        machine.values(place, address="02:00:00:00:00:01" if kind == 1 else "00:00:00:00:00:00", mtu=1500 if kind == 1 else 65536, type=kind,
-                       operstate="up" if kind == 1 else "unknown", flags="0x1003" if kind == 1 else "0x9")
-        machine.link(f"/sys/class/net/{name}", place)
-    hypervisor = profile.about.get("hypervisor")
-    maker, product = _MAKERS[profile.about.get("machine") or hypervisor or "physical"]
-    machine.values("/sys/devices/virtual/dmi/id", sys_vendor=maker, product_name=product, board_vendor=maker, chassis_type=23)
-    machine.link("/sys/class/dmi/id", "/sys/devices/virtual/dmi/id")
-    if hypervisor == "xen":
-        machine.values("/sys/hypervisor", type="xen")

@@ -8,17 +8,33 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
-from . import nvml
+from . import nvml_answers
 from .errors import ProfileError
 from .machine import Content, Machine
 from .profile import Profile
 from .render import machine_of
 
 # The container's own: a tree that brought these would break it.
-_NOT_IN_ROOT = ("/bin", "/sbin", "/lib", "/lib64", "/proc", "/dev", "/sys", "/usr/lib64/ld-", "/usr/lib/ld-", "/var/lib/dpkg", "/var/lib/rpm", "/.dockerenv",
-                "/usr/lib/systemd/system/ssh.service", "/usr/lib/systemd/system/cron.service", "/usr/bin/docker", "/usr/bin/podman")
+_NOT_IN_ROOT = (
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/dev",
+    "/sys",
+    "/usr/lib64/ld-",
+    "/usr/lib/ld-",
+    "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/.dockerenv",
+    "/usr/lib/systemd/system/ssh.service",
+    "/usr/lib/systemd/system/cron.service",
+    "/usr/bin/docker",
+    "/usr/bin/podman",
+)
 _NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock")
 # Files of /proc that a container may get mounted over its own, one by one.
 _PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")
@@ -46,11 +62,15 @@ def write_tree(profile: Profile, folder: Path, commands: bool = True) -> None:
     for name in ("sys/fs/cgroup", "proc-driver", "sys/class", "sys/module"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     if profile.nvidia:
-        text = nvml.conf(profile)
+        text = nvml_answers.conf(profile)
         _write(folder / "nvml.conf", text)
         _write(folder / "root/etc/fakegpu/nvml.conf", text)
     _write(folder / "commands.json", json.dumps(machine.commands, indent=1) + "\n")
-    rows = [f"{path} {node.kind} {node.major} {node.minor} {node.mode} {node.group}\n" for path, node in sorted(machine.nodes.items()) if node.major != 1]
+    rows = [
+        f"{path} {node.kind} {node.major} {node.minor} {node.mode} {node.group}\n"
+        for path, node in sorted(machine.nodes.items())
+        if node.major != 1
+    ]
     _write(folder / "nodes", "".join(rows))
     for path in _PROC:
         if path in machine.files:
@@ -64,14 +84,16 @@ def _is_in(path: str) -> bool:
     """Whether a path belongs into the tree; an empty place is all that the mount of the control groups wants."""
     if path.startswith("/sys/fs/cgroup"):
         return False
-    return path.startswith(("/sys/", "/proc/driver/")) or not any(path == one or path.startswith(one if one.endswith("-") else f"{one}/") for one in _NOT_IN_ROOT)
+    return path.startswith(("/sys/", "/proc/driver/")) or not any(
+        path == one or path.startswith(one if one.endswith("-") else f"{one}/") for one in _NOT_IN_ROOT
+    )
 
 
 def _place(folder: Path, path: str) -> Path:
     if path.startswith("/sys/"):
         return folder / path[1:]
     if path.startswith("/proc/driver/"):
-        return folder / "proc-driver" / path[len("/proc/driver/"):]
+        return folder / "proc-driver" / path[len("/proc/driver/") :]
     return folder / "root" / path[1:]
 
 
@@ -84,7 +106,7 @@ def _write(place: Path, content: Content, executable: bool = False) -> None:
 
 def _stand_ins(machine: Machine) -> None:
     """A shell script for each program: known arguments get the recorded outcome, others go to the real program below /usr/bin."""
-    programs: Dict[str, List[Dict[str, Any]]] = {}
+    programs: dict[str, list[dict[str, Any]]] = {}
     for command in machine.commands:
         programs.setdefault(command["argv"][0], []).append(command)
     number = 0
@@ -96,14 +118,16 @@ def _stand_ins(machine: Machine) -> None:
         for command in known:
             number += 1
             cases += _case(machine, command, f"{_OUTPUTS}/{number}")
-        text = f"#!/bin/sh\n# made by fakegpu\ncase \"$*\" in\n{cases}esac\n"
-        text += f'if [ -x /usr/bin/{name} ]; then exec /usr/bin/{name} "$@"; fi\necho "{name}: fakegpu knows no answer to: $*" >&2\nexit 127\n'
+        text = f'#!/bin/sh\n# made by fakegpu\ncase "$*" in\n{cases}esac\n'
+        text += (
+            f'if [ -x /usr/bin/{name} ]; then exec /usr/bin/{name} "$@"; fi\necho "{name}: fakegpu knows no answer to: $*" >&2\nexit 127\n'
+        )
         machine.write(program if program.startswith("/") else f"/usr/local/bin/{name}", text)
         if machine.files.get(f"/usr/bin/{name}") == "":
             machine.files.pop(f"/usr/bin/{name}")
 
 
-def _case(machine: Machine, command: Dict[str, Any], output: str) -> str:
+def _case(machine: Machine, command: dict[str, Any], output: str) -> str:
     lines = []
     for stream, redirect in (("stdout", ""), ("stderr", " >&2")):
         if command.get(stream):

@@ -8,7 +8,7 @@ numbers or absent (all NVIDIA cards).
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable
 
 from . import modules
 from .errors import unknown
@@ -18,8 +18,16 @@ from .profile import Gpu, Profile
 
 Before = Callable[..., None]
 # Troubles that are nothing but a state of cards: the words of the trouble become the value of this key.
-STATES = {"remapped_rows": "remapped_rows", "retired_pages": "retired_pages", "ecc_errors": "ecc_errors", "mig": "mig_state", "narrow_link": "link",
-          "fabric_state": "fabric_state", "slot": "slot", "ras_errors": "ras"}
+STATES = {
+    "remapped_rows": "remapped_rows",
+    "retired_pages": "retired_pages",
+    "ecc_errors": "ecc_errors",
+    "mig": "mig_state",
+    "narrow_link": "link",
+    "fabric_state": "fabric_state",
+    "slot": "slot",
+    "ras_errors": "ras",
+}
 
 
 def before(profile: Profile) -> None:
@@ -42,17 +50,17 @@ def after(machine: Machine, profile: Profile) -> None:
             _call(AFTER[name], profile, name, words, machine, profile)
 
 
-def _call(function: Before, profile: Profile, name: str, words: Dict[str, Any], *arguments: Any) -> None:
+def _call(function: Before, profile: Profile, name: str, words: dict[str, Any], *arguments: Any) -> None:
     import inspect
 
-    known = list(inspect.signature(function).parameters)[len(arguments):]
+    known = list(inspect.signature(function).parameters)[len(arguments) :]
     for word in words:
         if word not in known:
             raise unknown(f"word of the trouble {name}", word, known, profile.name)
     function(*arguments, **words)
 
 
-def _cards(profile: Profile, numbers: Any) -> List[Gpu]:
+def _cards(profile: Profile, numbers: Any) -> list[Gpu]:
     if numbers is None:
         return profile.of("nvidia") or profile.gpus
     wanted = numbers if isinstance(numbers, list) else [numbers]
@@ -66,6 +74,7 @@ def _unload(profile: Profile) -> None:
 
 
 # --- what the rendering has to know of
+
 
 def no_driver(profile: Profile) -> None:
     """No NVIDIA software at all."""
@@ -93,8 +102,14 @@ def nouveau_bound(profile: Profile, blacklisted: bool = False, initramfs: bool =
 def library_mismatch(profile: Profile, library: str) -> None:
     """Packages were upgraded, the old module is still loaded."""
     profile.nvidia.update(library=library, version=library)
-    profile.log.append((7200.0, f"NVRM: API mismatch: the client has the version {library}, but\nNVRM: this kernel module has the version "
-                        f"{profile.nvidia['loaded']}.  Please\nNVRM: make sure that this kernel module and all NVIDIA driver\nNVRM: components have the same version."))
+    profile.log.append(
+        (
+            7200.0,
+            f"NVRM: API mismatch: the client has the version {library}, but\nNVRM: this kernel module has the version "
+            f"{profile.nvidia['loaded']}.  Please\nNVRM: make sure that this kernel module and all NVIDIA driver\n"
+            "NVRM: components have the same version.",
+        )
+    )
 
 
 def off_the_bus(profile: Profile, gpu: int = 0, at: float = 5000.0) -> None:
@@ -112,7 +127,9 @@ def missing(profile: Profile, gpu: int = 0) -> None:
     profile.log.append((12.0, f"NVRM: GPU {profile.gpus[gpu].address}: rm_init_adapter failed, device minor number {gpu}"))
 
 
-def xid(profile: Profile, code: int, gpu: int = 0, text: str = "pid=4242, name=python3, Ch 00000008", count: int = 1, at: float = 6000.0) -> None:
+def xid(
+    profile: Profile, code: int, gpu: int = 0, text: str = "pid=4242, name=python3, Ch 00000008", count: int = 1, at: float = 6000.0
+) -> None:
     """Lines of an Xid in the kernel log, a minute apart."""
     address = profile.gpus[gpu].address.rpartition(".")[0]
     for number in range(count):
@@ -196,12 +213,13 @@ def recovery_needed(profile: Profile, action: str, gpu: int = 0) -> None:
     xid(profile, 154, gpu, text=f"GPU recovery action changed from 0x0 (None) to 0x1 (GPU {action.capitalize()} Required)")
 
 
-def kernel_log(profile: Profile, lines: List[str], at: float = 30.0) -> None:
+def kernel_log(profile: Profile, lines: list[str], at: float = 30.0) -> None:
     """Lines of the kernel log."""
     profile.log += [(at, line) for line in lines]
 
 
 # --- what changes what was rendered
+
 
 def smi_hangs(machine: Machine, profile: Profile) -> None:
     """nvidia-smi and NVML never answer: their process sleeps in the kernel."""
@@ -230,11 +248,22 @@ def runfile_leftovers(machine: Machine, profile: Profile, version: str) -> None:
     folder = library_folder(profile)
     for name in ("libnvidia-ml", "libcuda", "libGLX_nvidia"):
         machine.write(f"{folder}/{name}.so.{version}", "")
-    for path, text in (("/usr/bin/nvidia-uninstall", ""), ("/usr/bin/nvidia-installer", ""), ("/var/lib/nvidia/log", f"1.2\n{version}\nNVIDIA Accelerated Graphics Driver\n"),
-                       ("/var/log/nvidia-installer.log", f"nvidia-installer log file '/var/log/nvidia-installer.log'\nnvidia-installer version: {version}\n")):
+    for path, text in (
+        ("/usr/bin/nvidia-uninstall", ""),
+        ("/usr/bin/nvidia-installer", ""),
+        ("/var/lib/nvidia/log", f"1.2\n{version}\nNVIDIA Accelerated Graphics Driver\n"),
+        (
+            "/var/log/nvidia-installer.log",
+            f"nvidia-installer log file '/var/log/nvidia-installer.log'\nnvidia-installer version: {version}\n",
+        ),
+    ):
         machine.write(path, text)
-    modules.module_file(machine, profile.kernel["running"], "kernel/drivers/video/nvidia.ko", {
-        "name": "nvidia", "version": version, "license": "NVIDIA", "signer": None, "description": "NVIDIA core kernel module"})
+    modules.module_file(
+        machine,
+        profile.kernel["running"],
+        "kernel/drivers/video/nvidia.ko",
+        {"name": "nvidia", "version": version, "license": "NVIDIA", "signer": None, "description": "NVIDIA core kernel module"},
+    )
 
 
 def kfd_without_group(machine: Machine, profile: Profile, user: str = "worker") -> None:
@@ -251,7 +280,7 @@ def kfd_missing(machine: Machine, profile: Profile) -> None:
     machine.probes["device_access"] = {"kfd_mode": None, "kfd_group": None, "groups": [], "accessible": False}
 
 
-def no_device_nodes(machine: Machine, profile: Profile, names: List[str]) -> None:
+def no_device_nodes(machine: Machine, profile: Profile, names: list[str]) -> None:
     """Nobody made these device files of the NVIDIA driver, so that its tools find no device."""
     for name in names:
         machine.nodes.pop(f"/dev/{name}")
@@ -261,12 +290,19 @@ def no_device_nodes(machine: Machine, profile: Profile, names: List[str]) -> Non
 
 def log_unreadable(machine: Machine, profile: Profile) -> None:
     """The kernel log is not for this user."""
-    machine.outcome(["journalctl", "-k", "-b", "-o", "short-iso", "--no-pager"], rc=1, stdout="", stderr=(
-        "Hint: You are currently not seeing messages from other users and the system.\nNo journal files were opened due to insufficient permissions.\n"))
+    machine.outcome(
+        ["journalctl", "-k", "-b", "-o", "short-iso", "--no-pager"],
+        rc=1,
+        stdout="",
+        stderr=(
+            "Hint: You are currently not seeing messages from other users and the system.\n"
+            "No journal files were opened due to insufficient permissions.\n"
+        ),
+    )
     machine.outcome(["dmesg"], rc=1, stdout="", stderr="dmesg: read kernel buffer failed: Operation not permitted\n")
 
 
-def denied(machine: Machine, profile: Profile, paths: List[str]) -> None:
+def denied(machine: Machine, profile: Profile, paths: list[str]) -> None:
     """Files that this user may not read."""
     for path in paths:
         machine.files.pop(path, None)
@@ -281,9 +317,25 @@ def stale_cdi(machine: Machine, profile: Profile, version: str) -> None:
     machine.write(path, text.replace(profile.nvidia["library"], version))
 
 
-_ALL = {name: value for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == __name__}
-AFTER = {name: function for name, function in _ALL.items() if name in (
-    "smi_hangs", "smi_crashes", "runfile_leftovers", "kfd_without_group", "kfd_missing", "no_device_nodes", "log_unreadable", "denied", "stale_cdi")}
+_ALL = {
+    name: value
+    for name, value in list(globals().items())
+    if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == __name__
+}
+AFTER = {
+    name: function
+    for name, function in _ALL.items()
+    if name
+    in (
+        "smi_hangs",
+        "smi_crashes",
+        "runfile_leftovers",
+        "kfd_without_group",
+        "kfd_missing",
+        "no_device_nodes",
+        "log_unreadable",
+        "denied",
+        "stale_cdi",
+    )
+}
 BEFORE = {name: function for name, function in _ALL.items() if name not in AFTER and name not in ("before", "after", "Before")}
-
-

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import pytest
-from fakegpu import evidence_of, load_profile, profile_names
-
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather, wanted_subsets
+from fakegpu import evidence_of, load_profile, profile_names
 
 NAMES = profile_names()
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "gpu_facts.schema.json"
@@ -28,8 +27,8 @@ MISSING = "(missing)"
 EXPECT_KEYS = {"facts", "problems", "findings", "findings_include", "info", "verdict", "fitness"}
 
 
-@lru_cache(maxsize=None)
-def seen(name: str) -> Tuple[Dict[str, Any], Any, Dict[str, Any], str]:
+@cache
+def seen(name: str) -> tuple[dict[str, Any], Any, dict[str, Any], str]:
     """(facts, report, what the profile expects, the evidence as text) of one machine."""
     profile = load_profile(name)
     expect = profile.expect
@@ -43,7 +42,7 @@ def pick(value: Any, path: str) -> Any:
     steps = re.findall(r"\[(\*|\d+)\]|([^.\[\]]+)", path)
     for number, (index, key) in enumerate(steps):
         if index == "*":
-            rest = "".join(f"[{later[0]}]" if later[0] else f".{later[1]}" for later in steps[number + 1:])
+            rest = "".join(f"[{later[0]}]" if later[0] else f".{later[1]}" for later in steps[number + 1 :])
             found = [pick(item, rest) for item in value]
             return found[0] if found and all(one == found[0] for one in found) else found
         if index:
@@ -55,7 +54,7 @@ def pick(value: Any, path: str) -> Any:
     return value
 
 
-def bad(report: Any) -> List[str]:
+def bad(report: Any) -> list[str]:
     """Codes that are worse than info, each once."""
     return sorted({finding.code for finding in report.findings if finding.severity != "info"})
 
@@ -63,9 +62,11 @@ def bad(report: Any) -> List[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_facts_are_those_of_the_machine(name: str) -> None:
     told, _report, expect, _text = seen(name)
-    wrong = {path: {"expected": value, "got": pick(told, path)} for path, value in expect.get("facts", {}).items() if pick(told, path) != value}
+    wrong = {
+        path: {"expected": value, "got": pick(told, path)} for path, value in expect.get("facts", {}).items() if pick(told, path) != value
+    }
     assert wrong == {}
-    problems = sorted(set(f"{problem['source']} {problem['code']}" for problem in told["problems"]))
+    problems = sorted({f"{problem['source']} {problem['code']}" for problem in told["problems"]})
     assert problems == sorted(expect.get("problems", []))
 
 
@@ -81,7 +82,8 @@ def test_check_says_what_is_wrong_with_the_machine(name: str) -> None:
     verdict = expect.get("verdict", {})
     assert {key: report.verdict[key] for key in verdict} == verdict
     grades = [device["fitness"] for device in report.verdict["devices"]]
-    assert [grade if wanted else None for grade, wanted in zip(grades, expect.get("fitness", []))] == expect.get("fitness", [])
+    wanted = expect.get("fitness", [])
+    assert [grades[number] if grade else None for number, grade in enumerate(wanted)] == wanted
 
 
 @pytest.mark.parametrize("name", NAMES)
