@@ -201,7 +201,7 @@ def _sections(data: Path, sections: tuple[Section, ...]) -> str:
             raise ValueError(f"{name}: no table {table}")
         dates += [str(content["checked"]), str(content[table].get("checked", content["checked"]))]
         parts.append(f'"{key}":{_rows(content[table]["rows"], columns)}')
-    if any(table == "variants" for _, _, table, _ in sections):
+    if any(section[2] == "variants" for section in sections):
         parts.append(f'"index_url":{_line(load(data / "torch_wheels.yml")["index_urls"]["stable"])}')
     return "{" + ",\n".join([f'"checked":"{max(dates)}"', *parts]) + "}"
 

@@ -65,7 +65,7 @@ def _named(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """The rows whose words all stand in the name; of these the ones with the most words."""
     wanted = _words(name)
     found = [(len(_words(row["name"])), row) for row in rows if _words(row["name"]) <= wanted]
-    most = max((count for count, _ in found), default=0)
+    most = max((count for count, row in found), default=0)
     return [row for count, row in found if count == most]
 
 

@@ -154,7 +154,7 @@ def unknown_id_note(device_id: str) -> str | None:
     if known is not None:
         by_block = f"not in this table of {newest_table_date()}; its block of ids is {known.architecture}"
         return by_block if known.certainty == "block" else None
-    newest = max(last for row in _tables()["chips"] for _, last in row["pci"])
+    newest = max(last for row in _tables()["chips"] for first, last in row["pci"])
     if wanted is not None and wanted > newest:
         return f"unknown, newer than this table of {newest_table_date()}"
     return f"unknown to this table of {newest_table_date()}"

@@ -99,7 +99,7 @@ def wheel_for(compute_capability: str | None, driver_version: str | None) -> Whe
             best = (key, row["variant"], release, row["min_driver"])
     if best is None:
         return Wheel(CPU, None, _index_url(CPU), _why_cpu(compute_capability, driver_version))
-    _, name, release, floor = best
+    name, release, floor = best[1:]
     reason = f"torch {release} for {name} has code for compute capability {compute_capability} and needs driver {floor}"
     return Wheel(name, release, _index_url(name), reason)
 

@@ -39,9 +39,7 @@ def test_files_and_schemas_come_in_pairs() -> None:
 def test_schema(name: str) -> None:
     schema = json.loads((DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    errors = [
-        f"{list(e.absolute_path)}: {e.message[:200]}" for e in jsonschema.Draft202012Validator(schema).iter_errors(_load(name))
-    ]
+    errors = [f"{list(e.absolute_path)}: {e.message[:200]}" for e in jsonschema.Draft202012Validator(schema).iter_errors(_load(name))]
     assert errors == []
 
 
@@ -60,7 +58,7 @@ def test_no_file_has_a_key_twice() -> None:
         pass
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
-        keys = [loader.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [loader.construct_object(key, deep=True) for key, value in node.value if key.tag != "tag:yaml.org,2002:merge"]
         assert len(keys) == len(set(map(str, keys))), f"{node.start_mark}"
         loader.flatten_mapping(node)
         return dict(loader.construct_pairs(node, deep=True))
@@ -76,7 +74,7 @@ def _runs(table: str) -> list[tuple[str, str, str]]:
 
 def test_runs_of_chips_do_not_overlap_and_lie_in_their_blocks() -> None:
     runs, blocks = sorted(_runs("chips")), _runs("blocks")
-    assert all(first <= last for first, last, _ in runs)
+    assert all(first <= last for first, last, architecture in runs)
     assert [run for before, run in enumerate(runs[1:]) if run[0] <= runs[before][1]] == []
     modern = {row["architecture"] for row in _rows("nvidia_architectures", "blocks")}
     for first, last, architecture in runs:
@@ -148,5 +146,5 @@ def test_finding_texts_use_plain_words_in_braces() -> None:
 
     for code, row in _rows("findings", "findings").items():
         for column in ("message", "remedy"):
-            for _, field, spec, conversion in string.Formatter().parse(row[column]):
+            for _text, field, spec, conversion in string.Formatter().parse(row[column]):
                 assert field is None or (field.isidentifier() and not spec and conversion is None), (code, column, field)

@@ -48,7 +48,7 @@ def test_import_is_cheap(module: str) -> None:
         "best = 9e9\n"
         "sys.dont_write_bytecode = True\n"
         f"source = open(sys.modules[{PACKAGE + '.' + module!r}].__file__).read()\n"
-        "for _ in range(9):\n"
+        "for attempt in range(9):\n"
         f"    space = {{'__name__': {PACKAGE + '.' + module!r}, '__package__': {PACKAGE!r}}}\n"
         "    start = time.process_time()\n"
         "    exec(compile(source, 'module', 'exec'), space)\n"
