@@ -113,9 +113,7 @@ def _memory(value: object) -> float | None:
     if devices is None:
         return positive("model_fit", "the input", value)
     if not devices:
-        raise AnsibleFilterError(
-            "model_fit: the input is an empty list (wanted: a device, a list of devices or a number of GiB)"
-        )
+        raise AnsibleFilterError("model_fit: the input is an empty list (wanted: a device, a list of devices or a number of GiB)")
     sizes = [_size(device) for device in devices]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None

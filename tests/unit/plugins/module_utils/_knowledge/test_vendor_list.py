@@ -31,7 +31,7 @@ FIRST_WITH_BOARDS = "1340"
 
 def _given(branch: int) -> Path | None:
     for entry in os.environ.get("GPUFLEET_SUPPORTED_GPUS", "").split(":"):
-        number, path = (entry.split("=", 1) + [""])[:2]
+        number, path = [*entry.split("=", 1), ""][:2]
         if number == str(branch) and path:
             return Path(path)
     return None
