@@ -16,9 +16,7 @@ def device_of(filter_name: str, value: object, vendor: str) -> dict[str, Any]:
     if isinstance(value, str):
         device_id = _ids.device_id(value)
         if device_id is None:
-            raise AnsibleFilterError(
-                f"{filter_name}: {value!r} is not a PCI device id (wanted: four hex digits, such as '2684')"
-            )
+            raise AnsibleFilterError(f"{filter_name}: {value!r} is not a PCI device id (wanted: four hex digits, such as '2684')")
         return {"vendor": vendor, "device_id": device_id, "revision": None, "gfx_target": None, "name": None}
     if not isinstance(value, Mapping):
         raise AnsibleFilterError(
