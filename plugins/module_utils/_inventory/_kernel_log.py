@@ -47,23 +47,23 @@ _RULES = _rules(
     ("nvrm", "needs_proprietary_module", r"NVRM: .*not supported by (?:the )?open"),
     ("nvrm", "needs_open_module", r"NVRM: .*requires use of the NVIDIA open"),
     ("nvrm", "needs_legacy_driver", r"NVRM: .*supported through the NVIDIA \S+ Legacy"),
-    ("nvrm", "not_supported", r"NVRM: .*is not supported by the"),
+    ("nvrm", "not_supported", r"NVRM: .*installed in this system is not supported by the"),
     ("nvrm", "already_claimed", r"NVRM: .*(?:already (?:bound|claimed|assigned)|conflicting with another driver"
-                                r"|request_mem_region failed)"),
+                                r"|request_mem_region failed|probe routine was not called)"),
     ("nvrm", "probe_failed", r"NVRM: (?:The NVIDIA probe routine failed|None of the NVIDIA devices were)"),
     ("key_rejected", "key_rejected", r"Key was rejected by service"
                                      r"|Loading of (?:unsigned module|module with \w+ \w+) is rejected"
                                      r"|[Uu]nsigned module loading is restricted|[Mm]odule signature verification failed"
                                      r"|PKCS#7 signature not signed with a trusted key"),
-    ("nouveau", "error", r"nouveau[ :].*(?:unknown chipset|failed|error|timeout|fault)"),
+    ("nouveau", "error", r"nouveau[ :].*\b(?:unknown chipset|failed|error|timeout|fault)\b"),
     ("amdgpu", "init_failed", r"amdgpu.*(?:Fatal error during GPU init|probe of \S+ failed|probe with driver amdgpu failed"
                               r"|hw_init of IP block .* failed)"),
     ("amdgpu", "firmware_missing", r"amdgpu.*[Ff]ailed to load firmware|Direct firmware load for amdgpu"),
     ("amdgpu", "ras_uncorrectable", r"amdgpu.*(?:\b[1-9]\d* uncorrectable|ERREVENT_ATHUB_INTERRUPT"
                                     r"|poison (?:is )?(?:created|consum)|RAS poison)"),
-    ("amdgpu", "bad_pages", r"amdgpu.*(?:bad page|RAS records? .*(?:exceed|threshold))"),
+    ("amdgpu", "bad_pages", r"amdgpu.*(?:\b[1-9]\d* bad page|bad page threshold|RAS records? .*(?:exceed|threshold))"),
     ("amdgpu", "ring_timeout", r"amdgpu.*ring \S+ (?:timeout|test failed)"
-                               r"|amdgpu.*(?:MES|SDMA|queue).*(?:timed out|timeout|hang)"),
+                               r"|amdgpu.*(?:\bMES\b|SDMA|queue).*(?:timed out|timeout|\bhang|\bhung|failed to respon)"),
     ("amdgpu", "gpu_reset", r"amdgpu.*GPU [Rr]eset"),
     ("amdgpu", "page_fault", r"amdgpu.*\[(?:gfxhub|mmhub|gfxhub0|mmhub0)\d*\].*page fault"),
     ("amdgpu", "no_pcie_atomics", r"kfd kfd: .*PCI rejects atomics"),

@@ -220,3 +220,27 @@ def test_damaged_specification_is_a_problem() -> None:
 def test_only_value_errors_leave(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert set(parse_docker_settings(text)) == {"nvidia_runtime", "cgroup_driver"}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "/etc/docker/daemon.json",
+                "/etc/cdi/nvidia.yaml",
+                "/run/cdi/a.json",
+                "/usr/local/cuda-13.0/version.json",
+                "/usr/local/cuda-9.0/version.txt",
+                "/usr/local/lib/python3.12/dist-packages/torch/version.py",
+                "/usr/bin/nvidia-ctk",
+                "/usr/bin/podman",
+            ]
+        ),
+        st.one_of(st.text(), st.just({"error": "EACCES"}), st.just({"error": "EIO"})),
+    ),
+    st.text(),
+)
+def test_reading_never_fails(files: dict[str, Any], stdout: str) -> None:
+    commands = [command("podman --version", stdout), command("nvidia-ctk --version", stdout)]
+    found, _ = look(DOCKER, files=files, commands=commands, wanted=("deep",))
+    assert set(found) == {"cuda_toolkits", "container_runtimes", "container_toolkit", "pytorch"}

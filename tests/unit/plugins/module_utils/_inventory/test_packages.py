@@ -368,3 +368,26 @@ def test_any_version(versions: dict[str, str]) -> None:
     packages = {name: {"version": version, "origin": None, "held": False} for name, version in versions.items()}
     nvidia_driver(packages)
     rocm_packages(packages)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "/var/lib/dpkg/status",
+                "/etc/apt/preferences.d/nvidia",
+                "/etc/dnf/versionlock.toml",
+                "/etc/zypp/locks",
+                "/var/lib/nvidia/log",
+                "/usr/bin/nvidia-uninstall",
+            ]
+        ),
+        st.one_of(st.text(), st.just({"error": "EACCES"}), st.just({"error": "EIO"})),
+    ),
+    st.one_of(st.none(), st.text()),
+    st.sampled_from([DPKG_QUERY, RPM_QUERY]),
+)
+def test_reading_never_fails(files: dict[str, Any], stdout: str | None, query: tuple[str, ...]) -> None:
+    commands = [] if stdout is None else [{"argv": list(query), "rc": 0, "stdout": stdout, "stderr": ""}]
+    found, _ = look(files=files, commands=commands)
+    assert set(found) <= {"packages", "nvidia", "amd"}
