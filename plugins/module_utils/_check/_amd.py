@@ -120,6 +120,4 @@ def _next_boot(node: Node) -> Iterator[Finding]:
     release = node.get("kernel.next_boot_release")
     builds = [build for build in node.items("amd.driver.dkms") if str(build.get("status")).startswith("installed")]
     if builds and release and release != node.get("kernel.release") and all(build.get("kernel") != release for build in builds):
-        yield finding(
-            node, "AMD-NEXT-BOOT", f"kernel {release}", {"dkms": builds, "next_boot_release": release}, kernel=release
-        )
+        yield finding(node, "AMD-NEXT-BOOT", f"kernel {release}", {"dkms": builds, "next_boot_release": release}, kernel=release)

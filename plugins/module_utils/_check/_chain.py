@@ -106,11 +106,7 @@ def _cuda(node: Node) -> State:
 
 def _amd_bound(node: Node) -> State:
     drivers = {at(device, "pci.kernel_driver") for device in boards(node)}
-    return (
-        ("ok", join(sorted(map(str, drivers))))
-        if drivers and None not in drivers
-        else ("unknown", "the bound driver is not known")
-    )
+    return ("ok", join(sorted(map(str, drivers)))) if drivers and None not in drivers else ("unknown", "the bound driver is not known")
 
 
 def _amd_module(node: Node) -> State:

@@ -140,9 +140,7 @@ def _fabric(node: Node) -> str:
     if found == _DEBIAN:
         return f"sudo apt-get install 'nvidia-fabricmanager={version}*'"
     return (
-        f"{_INSTALL[found]} 'nvidia-fabricmanager-{version}*'"
-        if found != _SUSE
-        else f"{_INSTALL[found]} 'nvidia-fabricmanager={version}'"
+        f"{_INSTALL[found]} 'nvidia-fabricmanager-{version}*'" if found != _SUSE else f"{_INSTALL[found]} 'nvidia-fabricmanager={version}'"
     )
 
 

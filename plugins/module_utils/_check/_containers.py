@@ -23,11 +23,7 @@ def runtimes(node: Node) -> list[str]:
 
 def cdi_specs(node: Node) -> list[dict[str, Any]]:
     """The CDI specifications that name NVIDIA GPUs."""
-    return [
-        spec
-        for spec in node.items("software.container_toolkit.cdi_specs")
-        if str(spec.get("kind") or "nvidia").startswith("nvidia")
-    ]
+    return [spec for spec in node.items("software.container_toolkit.cdi_specs") if str(spec.get("kind") or "nvidia").startswith("nvidia")]
 
 
 def check(node: Node) -> Iterator[Finding]:
@@ -36,9 +32,7 @@ def check(node: Node) -> Iterator[Finding]:
         return
     toolkit = node.get("software.container_toolkit")
     if not toolkit:
-        if node.get("nvidia.driver.managed_by") != "operator" and not node.get(
-            "software.container_runtimes.docker.nvidia_runtime"
-        ):
+        if node.get("nvidia.driver.managed_by") != "operator" and not node.get("software.container_runtimes.docker.nvidia_runtime"):
             yield finding(
                 node,
                 "CTR-TOOLKIT-MISSING",
@@ -82,9 +76,7 @@ def _specs(node: Node) -> Iterator[Finding]:
         if missing:
             why.append(f"names files that are not there: {join(missing, 3)}")
         if why:
-            yield finding(
-                node, "CTR-CDI-STALE", "container toolkit", {**spec, "loaded_version": driver}, path=path, why=" and ".join(why)
-            )
+            yield finding(node, "CTR-CDI-STALE", "container toolkit", {**spec, "loaded_version": driver}, path=path, why=" and ".join(why))
 
 
 def ready(node: Node) -> str:

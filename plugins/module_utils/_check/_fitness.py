@@ -57,7 +57,9 @@ def _memory_gib(node: Node, device: Section, card: catalog.Card | None) -> int |
 
 
 def _card(device: Section) -> catalog.Card | None:
-    return catalog.card(str(device.get("vendor")), at(device, "pci.device_id"), at(device, "pci.revision"), device.get("name"))
+    """The catalogue's row; a virtual function computes on the card whose name it carries."""
+    name = str(device.get("name") or "").removesuffix(" VF") or None
+    return catalog.card(str(device.get("vendor")), at(device, "pci.device_id"), at(device, "pci.revision"), name)
 
 
 def _size(node: Node, device: Section) -> str:
@@ -101,9 +103,7 @@ def _precisions(device: Section, card: catalog.Card | None) -> list[str]:
         return list(card.native_precisions)
     capability = device.get("compute_capability")
     if capability:
-        return [
-            row["precision"] for row in fitness.rules()["precision_floors"] if not older(capability, row["compute_capability"])
-        ]
+        return [row["precision"] for row in fitness.rules()["precision_floors"] if not older(capability, row["compute_capability"])]
     return ["fp16"] if device.get("vendor") == "amd" else []
 
 

@@ -66,6 +66,4 @@ def _pages(node: Node, device: Section) -> Iterator[Finding]:
     most, some = threshold("retired_pages_max"), threshold("retired_pages_watch")
     code, limit = ("NV-PAGES-MANY", most) if count >= most.value else ("NV-PAGES-SOME", some)
     if count >= some.value:
-        yield of_device(
-            node, code, device, {**pages, "threshold": limit.value, "origin": limit.origin}, count=count, limit=limit.value
-        )
+        yield of_device(node, code, device, {**pages, "threshold": limit.value, "origin": limit.origin}, count=count, limit=limit.value)

@@ -32,9 +32,7 @@ def check(node: Node) -> Iterator[Finding]:
 
 def loaded(node: Node) -> bool:
     """Whether the nvidia module is loaded: its version is known, or a GPU is bound to it."""
-    return bool(node.get("nvidia.driver.loaded_version")) or any(
-        at(device, "pci.kernel_driver") == "nvidia" for device in node.nvidia
-    )
+    return bool(node.get("nvidia.driver.loaded_version")) or any(at(device, "pci.kernel_driver") == "nvidia" for device in node.nvidia)
 
 
 def installed(node: Node) -> bool:
@@ -73,9 +71,7 @@ def _module_kernels(node: Node) -> list[str]:
 
 def _built(node: Node) -> list[str]:
     return [
-        str(build["kernel"])
-        for build in node.items("nvidia.driver.dkms")
-        if build.get("kernel") and str(build.get("status")) in _BUILT
+        str(build["kernel"]) for build in node.items("nvidia.driver.dkms") if build.get("kernel") and str(build.get("status")) in _BUILT
     ]
 
 
@@ -117,9 +113,7 @@ def _signature(node: Node, module: Section | None, rejected: list[Section]) -> F
     if module and not signer:
         return finding(node, "NV-UNSIGNED", "NVIDIA driver", facts)
     if rejected:
-        return finding(
-            node, "NV-KEY-REJECTED", "NVIDIA driver", {**facts, "log": rejected[-1].get("message")}, signer="not known"
-        )
+        return finding(node, "NV-KEY-REJECTED", "NVIDIA driver", {**facts, "log": rejected[-1].get("message")}, signer="not known")
     if signer and node.get("kernel.mok_enrolled") is False:
         return finding(node, "NV-NOT-ENROLLED", "NVIDIA driver", facts, signer=signer)
     return None

@@ -83,9 +83,7 @@ def _not_shown(node: Node, failed: bool) -> Iterator[Finding]:
     """GPUs that the driver leaves out: it shows others, or it was not asked, or it broke off before it came to them."""
     if not loaded(node) or node.wsl or (node.container and not node.get("nvidia.device_nodes")):
         return
-    hidden = [
-        device for device in node.nvidia if not shown(device) and not why_lost(node, device) and not refused(node, device)
-    ]
+    hidden = [device for device in node.nvidia if not shown(device) and not why_lost(node, device) and not refused(node, device)]
     hidden = [device for device in hidden if at(device, "pci.kernel_driver") == "nvidia"]
     answers = any(shown(device) and not device.get("lost") for device in node.nvidia)
     if hidden and answers and not any(problem.get("code") in _NO_ANSWER for problem in node.problems(*SOURCES)):

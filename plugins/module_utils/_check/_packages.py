@@ -107,6 +107,4 @@ def _origins(node: Node, code: str, subject: str, packages: Any) -> Iterator[Fin
             origins.setdefault(str(row["origin"]), set()).add(str(name))
     if len(origins) > 1:
         told = [f"{origin} ({join(sorted(names), 3)})" for origin, names in sorted(origins.items())]
-        yield finding(
-            node, code, subject, {"origins": {origin: sorted(names) for origin, names in origins.items()}}, origins=join(told)
-        )
+        yield finding(node, code, subject, {"origins": {origin: sorted(names) for origin, names in origins.items()}}, origins=join(told))

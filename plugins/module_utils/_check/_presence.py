@@ -91,6 +91,4 @@ def _duplicates(node: Node) -> Iterator[Finding]:
     for uuid, devices in by_uuid.items():
         if len(devices) > 1:
             names = [address(device) for device in devices]
-            yield finding(
-                node, "GPU-DUPLICATE", name(devices[0]), {"uuid": uuid, "devices": names}, uuid=uuid, devices=join(names)
-            )
+            yield finding(node, "GPU-DUPLICATE", name(devices[0]), {"uuid": uuid, "devices": names}, uuid=uuid, devices=join(names))

@@ -78,9 +78,7 @@ def _memory_in_use(node: Node, device: Section) -> Iterator[Finding]:
     """Only where both are known: memory in use (runtime) and processes; partitions and vGPUs hide processes."""
     used, processes = number(at(device, "memory.used_mib")), device.get("processes")
     told = processes is not None or "nvidia_smi" in (device.get("source") or ())  # which tells of processes only where some are
-    hidden = (
-        at(device, "mig.enabled") or node.items("health.gpu_holders") or device.get("virtualization") in ("vgpu", "sriov_vf")
-    )
+    hidden = at(device, "mig.enabled") or node.items("health.gpu_holders") or device.get("virtualization") in ("vgpu", "sriov_vf")
     if used is None or not told or processes or hidden:
         return
     limit = threshold("leftover_memory_max_mib")

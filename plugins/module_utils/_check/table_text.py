@@ -14,9 +14,7 @@ _HOST_WIDTH = 32  # columns; longer names are cut
 
 def table(results: dict[str, Any], width: int = 100) -> list[str]:
     """The lines, in the order of the hosts. results: {host: what gpu_check returned, or the failure of its task}."""
-    rows = [
-        (_cut(clean(host), _HOST_WIDTH), *_row(result if isinstance(result, dict) else {})) for host, result in results.items()
-    ]
+    rows = [(_cut(clean(host), _HOST_WIDTH), *_row(result if isinstance(result, dict) else {})) for host, result in results.items()]
     if not rows:
         return ["no host was asked"]
     host_width = max(len(row[0]) for row in rows)
@@ -28,9 +26,7 @@ def table(results: dict[str, Any], width: int = 100) -> list[str]:
 def _row(result: dict[str, Any]) -> tuple[str, str]:
     verdict = result.get("verdict")
     if isinstance(verdict, dict):
-        return STATUS_TITLES.get(str(verdict.get("status")), str(verdict.get("status"))), _words(
-            verdict, result.get("findings") or []
-        )
+        return STATUS_TITLES.get(str(verdict.get("status")), str(verdict.get("status"))), _words(verdict, result.get("findings") or [])
     if not result:
         return "NOT ASKED", "the play ended before this host was asked"
     return ("UNREACHABLE" if result.get("unreachable") else "FAILED"), clean(result.get("msg") or "no words")
@@ -40,9 +36,7 @@ def _words(verdict: dict[str, Any], findings: list[dict[str, Any]]) -> str:
     """The cards, and what to look at first where something is wrong."""
     counted = Counter(clean(device.get("name")) for device in verdict.get("devices") or ())
     cards = ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted.items()) or "no GPU"
-    alarms = list(
-        dict.fromkeys(str(one.get("code")) for one in findings if one.get("severity") in ("critical", "unknown", "warning"))
-    )
+    alarms = list(dict.fromkeys(str(one.get("code")) for one in findings if one.get("severity") in ("critical", "unknown", "warning")))
     words = [cards]
     if verdict.get("broken_link"):
         words.append(f"broken at {LINK_TITLES.get(verdict['broken_link'], verdict['broken_link'])}")
@@ -53,9 +47,7 @@ def _words(verdict: dict[str, Any], findings: list[dict[str, Any]]) -> str:
 
 def _total(rows: list[tuple[str, str, str]]) -> str:
     counted = Counter(row[1].lower() for row in rows)
-    return f"{len(rows)} host{'s' if len(rows) > 1 else ''}: " + ", ".join(
-        f"{count} {status}" for status, count in counted.items()
-    )
+    return f"{len(rows)} host{'s' if len(rows) > 1 else ''}: " + ", ".join(f"{count} {status}" for status, count in counted.items())
 
 
 def _cut(text: str, width: int) -> str:

@@ -78,9 +78,7 @@ def test_an_acknowledged_finding_is_info_and_breaks_nothing(machine: Machine) ->
     before, after = check(inventory), check(inventory, ["GPU-LOST"])
     assert (before.exit_status, before.verdict["broken_link"]) == (2, "pci")
     assert (after.exit_status, after.verdict["broken_link"], after.verdict["status"]) == (0, None, "ready")
-    assert [(one["code"], one["severity"], one["acknowledged"]) for one in after.as_dict()["findings"]] == [
-        ("GPU-LOST", "info", True)
-    ]
+    assert [(one["code"], one["severity"], one["acknowledged"]) for one in after.as_dict()["findings"]] == [("GPU-LOST", "info", True)]
 
 
 def test_critical_counts_before_unknown_before_warning(machine: Machine) -> None:
