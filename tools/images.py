@@ -53,14 +53,19 @@ for deb in "$ROOT"/tmp/unpacked/*.deb; do [ ! -e "$deb" ] || dpkg-deb --extract 
 rm -rf "$ROOT"/tmp/unpacked "$ROOT"/usr/share/doc "$ROOT"/usr/share/man "$ROOT"/usr/share/locale
 """
 
-# The NVIDIA tools are only unpacked: their packages would bring a driver library, and a dpkg database that says "installed"
-# on machines that are to have no driver.
+# The NVIDIA tools are only unpacked: their packages would bring a driver library, and a dpkg database that says "installed" on
+# machines that are to have no driver. For the same reason vendors' tools lie in /opt/real, where only the machine that is to
+# have them links them from.
 IMAGES = {
     "node": Image(
         suite="trixie",
-        installed=("ca-certificates", "clinfo", "dkms", "iproute2", "kmod", "ocl-icd-libopencl1", "procps", "python3",
-                   "rocminfo", "strace"),
+        installed=("clinfo", "iproute2", "kmod", "ocl-icd-libopencl1", "procps", "python3", "rocminfo"),
         unpacked=("nvidia-smi", "python3-pynvml"),
+        script="""
+mkdir -p "$ROOT"/opt/real
+mv "$ROOT"/usr/bin/clinfo "$ROOT"/usr/bin/rocminfo "$ROOT"/usr/lib/nvidia/current/nvidia-smi "$ROOT"/opt/real/
+rm -rf "$ROOT"/usr/lib/nvidia
+""",
     ),
 }
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/kfd_ioctl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -114,6 +116,32 @@ static void apertures(struct kfd_ioctl_get_process_apertures_new_args *asked)
     globfree(&found);
 }
 
+/* No GPU ever sends an event; the only ones are those that the runtime sends to itself, to end its own threads. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t announced = PTHREAD_COND_INITIALIZER;
+static unsigned long announcements;
+
+static void announce_event(void)
+{
+    pthread_mutex_lock(&lock);
+    announcements++;
+    pthread_cond_broadcast(&announced);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_event(struct kfd_ioctl_wait_events_args *asked)
+{
+    static _Thread_local unsigned long seen;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 1; /* the runtime looks again by itself */
+    pthread_mutex_lock(&lock);
+    while (seen == announcements && pthread_cond_timedwait(&announced, &lock, &until) == 0) continue;
+    asked->wait_result = seen == announcements ? KFD_IOC_WAIT_RESULT_TIMEOUT : KFD_IOC_WAIT_RESULT_COMPLETE;
+    seen = announcements;
+    pthread_mutex_unlock(&lock);
+}
+
 static int kfd(unsigned long request, void *argument)
 {
     static unsigned long handles;
@@ -133,7 +161,9 @@ static int kfd(unsigned long request, void *argument)
     } else if (request == AMDKFD_IOC_GET_CLOCK_COUNTERS) {
         ((struct kfd_ioctl_get_clock_counters_args *)argument)->system_clock_freq = 1000000000;
     } else if (request == AMDKFD_IOC_WAIT_EVENTS) {
-        pause(); /* no event ever comes */
+        wait_for_event(argument);
+    } else if (request == AMDKFD_IOC_SET_EVENT || request == AMDKFD_IOC_DESTROY_EVENT) {
+        announce_event();
     }
     return 0; /* everything else succeeds and changes nothing */
 }
