@@ -29,7 +29,8 @@ def check(node: Node) -> Iterator[Finding]:
         yield from _modes(node, device)
         yield from _mig(node, device)
     yield from _vbios(node)
-    holders = [f"{item.get('name') or 'unknown'} ({item.get('pid')})" for item in node.items("health.gpu_holders")]
+    users = [item for item in node.items("health.gpu_holders") if not item.get("service")]
+    holders = [f"{item.get('name') or 'unknown'} ({item.get('pid')})" for item in users]
     holders += [
         f"{item.get('name') or 'unknown'} ({item.get('pid')})"
         for device in node.devices
@@ -78,7 +79,8 @@ def _memory_in_use(node: Node, device: Section) -> Iterator[Finding]:
     """Only where both are known: memory in use (runtime) and processes; partitions and vGPUs hide processes."""
     used, processes = number(at(device, "memory.used_mib")), device.get("processes")
     told = processes is not None or "nvidia_smi" in (device.get("source") or ())  # which tells of processes only where some are
-    hidden = at(device, "mig.enabled") or node.items("health.gpu_holders") or device.get("virtualization") in ("vgpu", "sriov_vf")
+    held = any(not item.get("service") for item in node.items("health.gpu_holders"))
+    hidden = at(device, "mig.enabled") or held or device.get("virtualization") in ("vgpu", "sriov_vf")
     if used is None or not told or processes or hidden:
         return
     limit = threshold("leftover_memory_max_mib")

@@ -93,6 +93,10 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         from . import logs
 
         survey.ask("logs", logs.read)
+        if nvidia or amd:
+            from . import holders
+
+            survey.ask("holders", holders.read)
     survey.ask("memory", _read_memory)
     complete(survey.known)
     return survey.known

@@ -21,4 +21,10 @@ def _device_access(argument: Any) -> Any:
     return probe_device_access(argument)
 
 
-PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access}
+def _gpu_holders(argument: Any) -> Any:
+    from .holders import probe_gpu_holders
+
+    return probe_gpu_holders(argument)
+
+
+PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders}
