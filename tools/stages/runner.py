@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ from .places import BUILD, CHECKOUT, COLLECTIONS, copy_tracked, lock
 LIMIT_S = 30 * 60
 _TAIL = 80
 _PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
-_PYTEST_REASON = re.compile(r"(?m)^SKIPPED (\[\d+\] .+)$")
+_PYTEST_REASON = re.compile(r"(?m)^SKIPPED \[(\d+)\] \S+?: (.+)$")
 
 
 def _nothing(*_: object) -> str:
@@ -97,8 +98,8 @@ def _words(line: str, places: Mapping[str, str]) -> list[str]:
 
 def _count(stage: Stage, status: int, output: str) -> Result:
     """What one finished stage adds to the sum."""
-    reasons = stage.left_out(output)
-    result = Result(stage.name, skipped=len(reasons), notes=[f"SKIPPED {stage.name}: {reason}" for reason in reasons])
+    left_out = stage.left_out(output)
+    result = Result(stage.name, skipped=len(left_out), notes=[f"SKIPPED {stage.name}: {reason}" for reason in left_out])
     flaw = stage.flaw(output) if status == 0 else f"exit status {status}"
     if stage.pytest:
         last = next((line for line in reversed(output.splitlines()) if _PYTEST_COUNT.search(line)), "")
@@ -106,7 +107,10 @@ def _count(stage: Stage, status: int, output: str) -> Result:
         result.passed = seen.get("passed", 0) + seen.get("xfailed", 0)
         result.failed = seen.get("failed", 0) + seen.get("error", 0) + seen.get("xpassed", 0)
         result.skipped += seen.get("skipped", 0)
-        result.notes += [f"SKIPPED {stage.name}: {reason}" for reason in _PYTEST_REASON.findall(output)]
+        reasons = collections.Counter[str]()
+        for number, reason in _PYTEST_REASON.findall(output):
+            reasons[reason] += int(number)
+        result.notes += [f"SKIPPED {stage.name}: {number} x {reason}" for reason, number in reasons.items()]
         flaw = flaw or ("" if result.passed else "no test ran")
     elif not flaw:
         result.passed = 1

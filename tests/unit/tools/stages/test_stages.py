@@ -46,6 +46,11 @@ def test_count(fields: dict[str, object], status: int, output: str, counts: tupl
     assert (result.passed, result.failed, result.skipped) == counts
 
 
+def test_reasons_for_skipping_are_shown_once() -> None:
+    output = "SKIPPED [2] tests/a.py:3: no file\nSKIPPED [1] tests/b.py:9: no file\nSKIPPED [1] tests/b.py: no root\n1 passed, 4 skipped in 1s"
+    assert runner._count(stage(pytest=True), 0, output).notes == ["SKIPPED s: 3 x no file", "SKIPPED s: 1 x no root"]
+
+
 def test_a_failure_shows_the_end_of_the_output() -> None:
     notes = runner._count(stage(), 3, "\n".join(str(number) for number in range(200))).notes
     assert notes[0] == "s: exit status 3; the end of its output:"
