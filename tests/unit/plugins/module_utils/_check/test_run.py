@@ -12,8 +12,12 @@ from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text i
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.findings import codes
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases.yml").read_text(encoding="utf-8"))["cases"]
+TABLE: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases.yml").read_text(encoding="utf-8"))
+CASES: list[dict[str, Any]] = TABLE["cases"]
+MACHINES: dict[str, Any] = TABLE["machines"]
 EXIT = {"critical": 2, "unknown": 3, "warning": 1, "info": 0}
 Machine = Callable[..., Inventory]
 
@@ -111,3 +115,42 @@ def test_an_empty_inventory_is_a_machine_without_gpu() -> None:
         "llama-server -m model.gguf",
         "pip install torch --index-url https://download.pytorch.org/whl/cpu",
     ]
+
+
+# Readers keep to the types of the contract; within them everything may come, and everything may be unknown.
+JUNK: dict[type, tuple[Any, ...]] = {
+    str: ("", "N/A", "\x1b[2J", "9" * 40, "{x}", "0"),
+    int: (0, -1, 10**30),
+    bool: (True, False),
+    float: (0.0, -1.0, 1e300),
+    list: ([],),
+    dict: ({},),
+    type(None): (),
+}
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of everything below a value."""
+    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [place for key in keys for place in ((*path, key), *_places(value[key], (*path, key)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_inventory_makes_it_fall_over(data: st.DataObject) -> None:
+    sections = json.loads(json.dumps(data.draw(st.sampled_from(list(MACHINES.values())))))
+    sections["problems"] = [{"source": "nvml", "code": "refused", "message": "GPU is lost"}]
+    sections["health"] = {"log_read": True, "events": [{"kind": "xid", "code": 79, "pci": "0000:01:00.0", "count": 1, "first": 1.5}]}
+    for _change in range(data.draw(st.integers(1, 4))):
+        *way, last = data.draw(st.sampled_from([place for place in _places(sections) if len(place) > 1]))
+        target: Any = sections
+        for key in way:
+            target = target[key]
+        target[last] = data.draw(st.sampled_from((*JUNK[type(target[last])], *([None] if isinstance(last, str) else [target[last]]))))
+    inventory = Inventory()
+    for name, section in sections.items():
+        setattr(inventory, name, section)
+    report = check(inventory)
+    assert [one.message for one in report.findings if one.code == "CHECK-FAILED"] == []
+    assert "\x1b" not in render(report)
+    assert json.loads(json.dumps(report.as_dict()))["exit_status"] == report.exit_status
