@@ -16,7 +16,10 @@ _STARTING = ("in_progress", "in progress", "not_started", "not started")
 
 def check(node: Node) -> Iterator[Finding]:
     fabric = node.get("nvidia.fabric") or {}
-    if not fabric.get("required") or not node.nvidia or node.container or node.get("nvidia.driver.managed_by") == "operator":
+    if not fabric.get("required") or not node.nvidia:
+        return
+    if node.container or node.get("nvidia.driver.managed_by") == "operator":  # the manager runs elsewhere, the GPUs tell all the same
+        yield from _state(node, str(fabric.get("state") or ""))
         return
     count = fabric.get("nvswitch_count") or 0
     switches = f"{count} NVSwitch chips on PCI" if count > 1 else "NVSwitch is here"

@@ -254,12 +254,16 @@ def _fields(nvml: _Nvml, handle: Any, device: _Values) -> None:
 
 def _fabric(nvml: _Nvml, handle: Any, device: _Values) -> None:
     """Only cards behind NVSwitches know states other than 0."""
-    structure = getattr(nvml.pynvml, "c_nvmlGpuFabricInfo_t", None)
-    if structure is None or not hasattr(nvml.pynvml, "nvmlDeviceGetGpuFabricInfo"):
+    if not hasattr(nvml.pynvml, "nvmlDeviceGetGpuFabricInfo"):
         return
-    from ctypes import byref
+    from ctypes import Structure, byref, c_ubyte, c_uint
 
-    info = structure()
+    class FabricInfo(Structure):
+        """nvmlGpuFabricInfo_t of nvml.h. pynvml before 13 gives it 80 bytes of UUID, and finds state and status nowhere."""
+
+        _fields_ = (("cluster_uuid", c_ubyte * 16), ("status", c_uint), ("clique", c_uint), ("state", c_ubyte))
+
+    info = FabricInfo()
     nvml.ask("nvmlDeviceGetGpuFabricInfo", handle, byref(info))
     if nvml.code is None and info.state:
         device["fabric.state"], device["fabric.status"] = int(info.state), int(info.status)
