@@ -25,21 +25,21 @@ function load_video {
   insmod all_video
 }
 menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-4711' {
-	load_video
-	if [ x$grub_platform = xxen ]; then insmod xzio; fi
-	linux	/boot/vmlinuz-6.1.0-28-amd64 root=UUID=4711 ro  quiet
-	initrd	/boot/initrd.img-6.1.0-28-amd64
+\tload_video
+\tif [ x$grub_platform = xxen ]; then insmod xzio; fi
+\tlinux\t/boot/vmlinuz-6.1.0-28-amd64 root=UUID=4711 ro  quiet
+\tinitrd\t/boot/initrd.img-6.1.0-28-amd64
 }
 submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-4711' {
-	menuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64' $menuentry_id_option 'gnulinux-6.1.0-28-amd64-advanced-4711' {
-		linux	/boot/vmlinuz-6.1.0-28-amd64 root=UUID=4711 ro  quiet
-	}
-	menuentry 'Debian GNU/Linux, with Linux 6.1.0-18-amd64' $menuentry_id_option 'gnulinux-6.1.0-18-amd64-advanced-4711' {
-		linux	/boot/vmlinuz-6.1.0-18-amd64 root=UUID=4711 ro  quiet
-	}
+\tmenuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64' $menuentry_id_option 'gnulinux-6.1.0-28-amd64-advanced-4711' {
+\t\tlinux\t/boot/vmlinuz-6.1.0-28-amd64 root=UUID=4711 ro  quiet
+\t}
+\tmenuentry 'Debian GNU/Linux, with Linux 6.1.0-18-amd64' $menuentry_id_option 'gnulinux-6.1.0-18-amd64-advanced-4711' {
+\t\tlinux\t/boot/vmlinuz-6.1.0-18-amd64 root=UUID=4711 ro  quiet
+\t}
 }
 menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
-	fwsetup
+\tfwsetup
 }
 """
 

@@ -77,14 +77,14 @@ class ImageError(RuntimeError):
 def output(*argv: str, timeout: float | None = None) -> str | None:
     """Standard output of a command, or None where it is absent, fails or takes longer than timeout seconds."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout)
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False)
         return done.stdout if done.returncode == 0 else None
     return None
 
 
 def run(*argv: str, what: str, env: dict[str, str] | None = None) -> None:
     """Run a long command with its output on our standard error; its failure is an ImageError."""
-    done = subprocess.run(argv, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env)
+    done = subprocess.run(argv, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env, check=False)
     if done.returncode:
         raise ImageError(f"{what} failed (exit status {done.returncode}); its output is above")
 

@@ -116,8 +116,9 @@ def memory(gpu: Gpu, told: dict[str, Any], branch: int) -> list[Node]:
         kept, used = told["memory_reserved_mib"], told["memory_used_mib"]
         amounts = [("total", f"{total} MiB"), ("used", f"{used} MiB"), ("free", f"{total - used - kept} MiB")]
         amounts[1:1] = [("reserved", f"{kept} MiB")] if branch >= 510 else []
-    bar = gpu.get("bar")
-    return [("fb_memory_usage", amounts), ("bar1_memory_usage", [("total", f"{bar} MiB"), ("used", "2 MiB"), ("free", f"{bar - 2} MiB")])]
+    window = gpu.get("bar")
+    mapped = [("total", f"{window} MiB"), ("used", "2 MiB"), ("free", f"{window - 2} MiB")]
+    return [("fb_memory_usage", amounts), ("bar1_memory_usage", mapped)]
 
 
 def utilization(told: dict[str, Any]) -> Node:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build check_gpu.pyz: the collection's module_utils and the command line in one file that any Python >= 3.9 runs.

@@ -118,7 +118,7 @@ def _database(source: Source, known: Inventory) -> tuple[str | None, list[Row]]:
     """The manager (dpkg or rpm) and its rows; the distribution's own is asked first, since the other may be installed too."""
     asks: list[Callable[[Source], tuple[str | None, list[Row]]]] = [_ask_dpkg, _ask_rpm]
     family = {known.system.get("distribution"), *known.system.get("distribution_like", ())}
-    for ask in reversed(asks) if any(str(name).split("-")[0] in _RPM_FAMILIES for name in family) else asks:
+    for ask in reversed(asks) if any(str(name).partition("-")[0] in _RPM_FAMILIES for name in family) else asks:
         manager, rows = ask(source)
         if manager:
             return manager, rows

@@ -146,7 +146,7 @@ def run(folder: Path, text: str | None, expression: str, timeout: float = 30) ->
         config.write_text(text, encoding="utf-8")
     environment = {"LD_LIBRARY_PATH": str(folder), "FAKEGPU_NVML_CONF": str(config), "PATH": os.environ["PATH"]}
     argv = [sys.executable, "-c", ASK, expression]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def ask(folder: Path, text: str | None, expression: str) -> object:

@@ -47,7 +47,7 @@ def test_count(fields: dict[str, object], status: int, output: str, counts: tupl
 
 
 def test_reasons_for_skipping_are_shown_once() -> None:
-    output = "SKIPPED [2] tests/a.py:3: no file\nSKIPPED [1] tests/b.py:9: no file\nSKIPPED [1] tests/b.py: no root\n1 passed, 4 skipped in 1s"
+    output = "SKIPPED [2] a.py:3: no file\nSKIPPED [1] b.py:9: no file\nSKIPPED [1] b.py: no root\n1 passed, 4 skipped in 1s"
     assert runner._count(stage(pytest=True), 0, output).notes == ["SKIPPED s: 3 x no file", "SKIPPED s: 1 x no root"]
 
 

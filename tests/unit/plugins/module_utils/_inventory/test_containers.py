@@ -109,12 +109,12 @@ def test_nothing() -> None:
     ],
 )
 def test_versions(installed: dict[str, Any], machine: dict[str, Any], engines: dict[str, str | None]) -> None:
-    found, _ = look(installed, **machine)
+    found, _unused = look(installed, **machine)
     assert {name: engine and engine["version"] for name, engine in found["container_runtimes"].items()} == engines
 
 
 def test_a_program_that_does_not_answer_is_still_there() -> None:
-    found, _ = look(files={"/usr/bin/podman": ""})
+    found, _unused = look(files={"/usr/bin/podman": ""})
     assert found["container_runtimes"]["podman"] == {"version": None}
 
 
@@ -134,7 +134,7 @@ DOCKER = {"docker-ce": package("5:27.3.1-1")}
     ],
 )
 def test_docker(cgroup: int | None, machine: dict[str, Any], runtime: bool | None, driver: str | None) -> None:
-    found, _ = look(DOCKER, cgroup, **machine)
+    found, _unused = look(DOCKER, cgroup, **machine)
     assert found["container_runtimes"]["docker"] == {"version": "27.3.1", "nvidia_runtime": runtime, "cgroup_driver": driver}
 
 
@@ -198,12 +198,12 @@ def test_toolkit(installed: dict[str, Any], machine: dict[str, Any], toolkit: di
     ],
 )
 def test_missing_paths(machine: dict[str, Any], missing: list[str]) -> None:
-    found, _ = look(files={"/etc/cdi/nvidia.yaml": CDI}, wanted=("deep",), **machine)
+    found, _unused = look(files={"/etc/cdi/nvidia.yaml": CDI}, wanted=("deep",), **machine)
     assert found["container_toolkit"]["cdi_specs"] == [{**SPECIFICATION, "missing": missing}]
 
 
 def test_paths_of_the_host_are_not_looked_for_in_a_container() -> None:
-    found, _ = look(container=True, files={"/etc/cdi/nvidia.yaml": CDI}, wanted=("deep",))
+    found, _unused = look(container=True, files={"/etc/cdi/nvidia.yaml": CDI}, wanted=("deep",))
     assert found["container_toolkit"]["cdi_specs"] == [SPECIFICATION]
 
 
@@ -242,5 +242,5 @@ def test_only_value_errors_leave(text: str) -> None:
 )
 def test_reading_never_fails(files: dict[str, Any], stdout: str) -> None:
     commands = [command("podman --version", stdout), command("nvidia-ctk --version", stdout)]
-    found, _ = look(DOCKER, files=files, commands=commands, wanted=("deep",))
+    found, _unused = look(DOCKER, files=files, commands=commands, wanted=("deep",))
     assert set(found) == {"cuda_toolkits", "container_runtimes", "container_toolkit", "pytorch"}

@@ -113,7 +113,7 @@ TREE = {
 
 
 def test_tree_of_another_root() -> None:
-    source, _ = node("dkms", files=TREE, links={f"/var/lib/dkms/nvidia/kernel-{OLD}-x86_64": f"580.95.05/{OLD}/x86_64"})
+    source, _unused = node("dkms", files=TREE, links={f"/var/lib/dkms/nvidia/kernel-{OLD}-x86_64": f"580.95.05/{OLD}/x86_64"})
     assert read(source, known("nvidia")) == {
         "nvidia": {
             "driver": {

@@ -117,7 +117,7 @@ EFI = {"/sys/firmware/efi/fw_platform_size": "64\n"}
     ],
 )
 def test_secure_boot(files: dict[str, Any], commands: list[Any], enabled: bool | None) -> None:
-    source, _ = node(files=files, commands=commands)
+    source, _unused = node(files=files, commands=commands)
     assert secure_boot(source) is enabled
 
 
@@ -138,13 +138,13 @@ def test_damaged_variable_is_a_problem() -> None:
     ],
 )
 def test_enrolled_keys(files: dict[str, Any], names: list[str] | None) -> None:
-    source, _ = node(files=files)
+    source, _unused = node(files=files)
     assert enrolled_keys(source) == names
 
 
 def test_loader_variable() -> None:
     path = f"{VARIABLES}/LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-    source, _ = node(files={path: variable("8f3a-6.8.4.conf\0".encode("utf-16-le"))})
+    source, _unused = node(files={path: variable("8f3a-6.8.4.conf\0".encode("utf-16-le"))})
     assert loader_variable(source, "LoaderEntryDefault") == "8f3a-6.8.4.conf"
     assert loader_variable(source, "LoaderEntryOneShot") is None
 

@@ -253,7 +253,7 @@ GRUBENV = "# GRUB Environment Block\nsaved_entry={}\n"
     ],
 )
 def test_next_boot(files: dict[str, Any], release: str | None) -> None:
-    source, _ = node("kernel", files={**kernels(OLD, NEW), **files})
+    source, _unused = node("kernel", files={**kernels(OLD, NEW), **files})
     assert read(source, known())["kernel"]["next_boot_release"] == release
 
 
@@ -311,7 +311,7 @@ IMAGE = f"/boot/initrd.img-{NEW}"
     ],
 )
 def test_nouveau_in_the_initramfs(files: dict[str, Any], commands: list[Any], held: bool | None) -> None:
-    source, _ = node("kernel", files={**kernels(NEW), **files}, commands=commands, wanted=("deep",))
+    source, _unused = node("kernel", files={**kernels(NEW), **files}, commands=commands, wanted=("deep",))
     assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is held
 
 
@@ -355,5 +355,5 @@ def test_any_text(text: str) -> None:
     )
 )
 def test_reading_never_fails(files: dict[str, Any]) -> None:
-    source, _ = node("kernel", files=files, wanted=("deep",))
+    source, _unused = node("kernel", files=files, wanted=("deep",))
     assert set(read(source, known("nvidia", "amd"))) == {"system", "kernel"}

@@ -75,7 +75,7 @@ def test_read(commands: list[Any], read_it: bool, first: str | None, problem: tu
 
 
 def test_facts_do_not_read_the_log() -> None:
-    source, _ = node("logs", commands=[command("dmesg", f"[ 1.5] {XID}\n")])
+    source, _unused = node("logs", commands=[command("dmesg", f"[ 1.5] {XID}\n")])
     assert read(source, known()) == {}
 
 

@@ -61,7 +61,7 @@ def test_modinfo_refuses(text: str) -> None:
     ],
 )
 def test_find(module: str, path: str) -> None:
-    source, _ = node(files={f"/lib/modules/6.1/{path}": "", "/lib/modules/6.1/modules.order": ""})
+    source, _unused = node(files={f"/lib/modules/6.1/{path}": "", "/lib/modules/6.1/modules.order": ""})
     assert ModuleTree(source, "/lib/modules/6.1").find(module) == f"/lib/modules/6.1/{path}"
 
 
@@ -76,12 +76,12 @@ def test_find(module: str, path: str) -> None:
     ],
 )
 def test_find_takes_no_sibling(path: str) -> None:
-    source, _ = node(files={f"/lib/modules/6.1/{path}": ""})
+    source, _unused = node(files={f"/lib/modules/6.1/{path}": ""})
     assert ModuleTree(source, "/lib/modules/6.1").find("nvidia") is None
 
 
 def test_updates_come_before_the_kernels_own() -> None:
-    source, _ = node(
+    source, _unused = node(
         files={
             "/lib/modules/6.1/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko": "",
             "/lib/modules/6.1/updates/dkms/amdgpu.ko": "",
@@ -97,7 +97,7 @@ INBOX = "/lib/modules/6.1/kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko"
 @pytest.mark.parametrize(("name", "flavour"), [("nvidia.ko", None), ("nvidia-current-open.ko.xz", "open")])
 def test_facts(name: str, flavour: str | None) -> None:
     path = f"/lib/modules/6.1/updates/dkms/{name}"
-    source, _ = node(files={path: ""})
+    source, _unused = node(files={path: ""})
     assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia") == {"version": None, "flavour": flavour, "signer": None, "path": path}
 
 
@@ -125,7 +125,7 @@ def test_ask(path: str, commands: list[Any], answer: dict[str, Any], problem: st
 
 
 def test_no_module() -> None:
-    source, _ = node(files={"/lib/modules/6.1/modules.order": ""})
+    source, _unused = node(files={"/lib/modules/6.1/modules.order": ""})
     assert ModuleTree(source, "/lib/modules/6.1").facts("nvidia") is None
 
 

@@ -204,7 +204,7 @@ def test_damaged_file_is_a_problem(manager: str, path: str, text: str) -> None:
 
 
 def test_read_streams() -> None:
-    source, _ = node(
+    source, _unused = node(
         files={
             "/etc/dnf/modules.d/nvidia-driver.module": "name=nvidia-driver\nstream=open-dkms\nstate=enabled\n",
             "/etc/dnf/modules.d/perl.module": "name=perl\nstream=5\nstate=enabled\n",

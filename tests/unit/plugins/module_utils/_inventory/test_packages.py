@@ -254,13 +254,13 @@ def test_debian() -> None:
 
 
 def test_broken_packages_are_named_and_still_there() -> None:
-    found, _ = look(commands=[dpkg("nvidia-kernel-dkms", state="iF ")])
+    found, _unused = look(commands=[dpkg("nvidia-kernel-dkms", state="iF ")])
     assert found["packages"]["broken"] == ["nvidia-kernel-dkms"]
     assert found["nvidia"]["driver"]["installed_version"] == "550.163.01"
 
 
 def test_removed_packages_are_not_there() -> None:
-    found, _ = look(commands=[dpkg("nvidia-kernel-dkms", state="rc ")])
+    found, _unused = look(commands=[dpkg("nvidia-kernel-dkms", state="rc ")])
     assert found == {"packages": {"manager": "dpkg", "installed": {}, "broken": [], "locks": [], "streams": {}}}
 
 
@@ -281,7 +281,7 @@ def test_enterprise_linux() -> None:
 
 
 def test_dpkg_on_enterprise_linux_counts_only_without_rpm() -> None:
-    found, _ = look({"distribution": "fedora"}, commands=[dpkg("libcuda1")])
+    found, _unused = look({"distribution": "fedora"}, commands=[dpkg("libcuda1")])
     assert found["packages"]["manager"] == "dpkg"
 
 
@@ -290,7 +290,7 @@ def test_status_file_of_another_root() -> None:
         "Package: libcuda1\nStatus: install ok installed\nVersion: 550.163.01-2\nArchitecture: amd64\n\n"
         "Package: vim\nStatus: install ok installed\nVersion: 9\nArchitecture: amd64\n"
     )
-    found, _ = look(files={"/var/lib/dpkg/status": status})
+    found, _unused = look(files={"/var/lib/dpkg/status": status})
     assert found["packages"]["installed"] == {"libcuda1": entry("550.163.01-2", None, "libcuda1")}
 
 
@@ -335,7 +335,7 @@ def test_runfile() -> None:
 
 
 def test_runfile_leftovers_under_packages() -> None:
-    found, _ = look(commands=[dpkg("libcuda1")], files={"/var/lib/nvidia/log": "damaged"})
+    found, _unused = look(commands=[dpkg("libcuda1")], files={"/var/lib/nvidia/log": "damaged"})
     assert found["packages"]["runfile"] == {"version": None, "paths": ["/var/lib/nvidia/log"]}
     assert found["nvidia"]["driver"]["managed_by"] == "packages"
 
@@ -389,5 +389,5 @@ def test_any_version(versions: dict[str, str]) -> None:
 )
 def test_reading_never_fails(files: dict[str, Any], stdout: str | None, query: tuple[str, ...]) -> None:
     commands = [] if stdout is None else [{"argv": list(query), "rc": 0, "stdout": stdout, "stderr": ""}]
-    found, _ = look(files=files, commands=commands)
+    found, _unused = look(files=files, commands=commands)
     assert set(found) <= {"packages", "nvidia", "amd"}
