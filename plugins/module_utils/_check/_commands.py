@@ -110,7 +110,7 @@ def _hold(node: Node) -> str:
         _EL: "sudo dnf versionlock add '*nvidia*'",
         _FEDORA: "sudo dnf versionlock add '*nvidia*'",
         _SUSE: "sudo zypper addlock '*nvidia*'",
-    }.get(distribution(node), f"sudo apt-mark hold {names}" if names else "sudo apt-mark hold '*nvidia*'")
+    }.get(distribution(node), f"sudo apt-mark hold {names}" if names else "sudo apt-mark hold '?and(?installed,?name(nvidia))'")
 
 
 def _headers(node: Node, kernel: str) -> str:
@@ -193,11 +193,27 @@ def _rocm(node: Node) -> str:
     return f"{_INSTALL.get(found, 'sudo apt-get install')} rocm"
 
 
+def _rocm_hold(node: Node) -> str:
+    return {
+        _SUSE: "sudo zypper addlock 'rocm*'",
+        _EL: "sudo dnf versionlock add 'rocm*' 'hip*'",
+        _FEDORA: "sudo dnf versionlock add 'rocm*' 'hip*'",
+    }.get(distribution(node), "sudo apt-mark hold '?and(?installed,?name(^rocm))'")
+
+
+def _rocm_last(node: Node, release: str) -> str:
+    """Go back to the last release that serves a card."""
+    found = distribution(node)
+    if found in (_UBUNTU, _DEBIAN):
+        return f"sudo apt-get install --allow-downgrades 'rocm={release}*'"
+    return f"{_INSTALL[found]} 'rocm={release}*'" if found == _SUSE else f"{_INSTALL[found]} 'rocm-{release}*'"
+
+
 def _rocm_pin(node: Node) -> str:
     if distribution(node) in (_UBUNTU, _DEBIAN):
         pin = "Package: *\\nPin: release o=repo.radeon.com\\nPin-Priority: 600\\n"
         return f"printf '{pin}' | sudo tee /etc/apt/preferences.d/rocm-pin-600"
-    return "sudo zypper addlock 'rocm*'" if distribution(node) == _SUSE else "sudo dnf versionlock add 'rocm*' 'hip*'"
+    return _rocm_hold(node)
 
 
 def _amd_firmware(node: Node) -> str:
@@ -224,6 +240,7 @@ _WORDS: dict[str, Callable[[Node], str]] = {
     "fabric_install": _fabric,
     "rocm_install": _rocm,
     "rocm_pin": _rocm_pin,
+    "rocm_hold": _rocm_hold,
     "amd_firmware": _amd_firmware,
     "driver_install": _driver,
     "driver_upgrade": _upgrade,
@@ -244,6 +261,8 @@ class Words(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         if key == "headers":
             return _headers(self._node, str(self.get("kernel") or self._node.kernel))
+        if key == "rocm_last":
+            return _rocm_last(self._node, str(self["last"]))
         if key == "kernel":
             return self._node.kernel
         return _WORDS[key](self._node)

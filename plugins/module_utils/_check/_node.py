@@ -49,7 +49,7 @@ def number(value: Any) -> float | None:
 def version_key(version: Any) -> list[int]:
     """A version as a list of numbers to compare by; letters and what follows them do not count: "1.17.8-1" is [1, 17, 8]."""
     parts: list[int] = []
-    for part in str(version).split("-")[0].split("~")[0].split("+")[0].split("."):
+    for part in str(version).partition("-")[0].partition("~")[0].partition("+")[0].split("."):
         digits = ""
         for character in part:
             if not ("0" <= character <= "9"):

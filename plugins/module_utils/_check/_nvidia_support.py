@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from .._knowledge import nvidia
 from .._knowledge.thresholds import threshold
 from ._finding import finding, of_device
-from ._node import Node, Section, address, at, join, name
+from ._node import Node, Section, address, at, name
 from ._report import Finding
 
 
 def check(node: Node) -> Iterator[Finding]:
     if not node.nvidia:
         return
-    yield from _no_common_driver(node)
+    apart = list(_no_common_driver(node))
+    yield from apart
     for device in node.nvidia:
         yield from _card(node, device)
+        if not apart:  # else no other driver would help: what serves this card leaves another one
+            yield from _misfit(node, device)
     if not node.wsl:
         yield from _branch(node)
 
@@ -31,26 +34,38 @@ def _flavour(node: Node) -> str | None:
 
 
 def _card(node: Node, device: Section) -> Iterator[Finding]:
+    """What is to be known of a card whatever driver is here."""
     support = device.get("driver_support") or {}
-    first, last, branch = support.get("first_branch"), support.get("last_branch"), node.driver_branch
-    generation = device.get("architecture") or "of unknown architecture"
+    last, branch = support.get("last_branch"), node.driver_branch
     facts = {"driver": node.driver_version, "driver_support": support}
     if support.get("status") == "unknown":
         yield of_device(node, "NV-CARD-UNKNOWN", device, facts, device_id=at(device, "pci.device_id") or "of unknown id")
-    if branch and last and branch > last and not _works(device):
-        yield of_device(node, "NV-ARCH-DROPPED", device, facts, architecture=generation, last=last, branch=branch)
-    elif last and not node.wsl:
-        yield of_device(node, "NV-LAST-BRANCH", device, facts, architecture=generation, last=last)
-    if branch and first and branch < first and not _works(device):
-        yield of_device(node, "NV-DRIVER-TOO-OLD-FOR-CARD", device, facts, architecture=generation, first=first, branch=branch)
+    if last and not node.wsl and not (branch and branch > last):
+        yield of_device(node, "NV-LAST-BRANCH", device, facts, architecture=_generation(device), last=last)
+
+
+def _generation(device: Section) -> str:
+    return str(device.get("architecture") or "of unknown architecture")
+
+
+def _misfit(node: Node, device: Section) -> Iterator[Finding]:
+    """Why the driver that is here does not take this card."""
+    support = device.get("driver_support") or {}
+    first, last, branch = support.get("first_branch"), support.get("last_branch"), node.driver_branch
     flavour, wanted = _flavour(node), support.get("open_module")
-    facts = {**facts, "kernel_module": flavour}
+    facts = {"driver": node.driver_version, "driver_support": support, "kernel_module": flavour}
     if node.wsl or _works(device):
         return
+    if branch and last and branch > last:
+        words = {"architecture": _generation(device), "last": last, "branch": branch}
+        yield of_device(node, "NV-ARCH-DROPPED", device, facts, **words)
+    if branch and first and branch < first:
+        words = {"architecture": _generation(device), "first": first, "branch": branch}
+        yield of_device(node, "NV-DRIVER-TOO-OLD-FOR-CARD", device, facts, **words)
     if flavour == "proprietary" and wanted == "required":
-        yield of_device(node, "NV-OPEN-REQUIRED", device, facts, architecture=generation)
+        yield of_device(node, "NV-OPEN-REQUIRED", device, facts, architecture=_generation(device))
     if flavour == "open" and wanted == "unsupported":
-        yield of_device(node, "NV-OPEN-UNSUPPORTED", device, facts, architecture=generation)
+        yield of_device(node, "NV-OPEN-UNSUPPORTED", device, facts, architecture=_generation(device))
 
 
 def refused(node: Node, device: Section) -> bool:
@@ -95,7 +110,7 @@ def _no_common_driver(node: Node) -> Iterator[Finding]:
             old=name(old),
             new=name(new),
             why=why,
-            addresses=join([address(old)]),
+            address=address(old),
         )
 
 

@@ -121,7 +121,7 @@ class _Page:
                 yield from self._wrapped(line, " " * (_LABEL + 5), "dim")
 
     def _labelled(self, label: str, style: str, text: Any, indent: int) -> Iterator[str]:
-        first, *rest = textwrap.wrap(clean(text), self._width - indent) or [""]
+        first, *rest = textwrap.wrap(clean(text), self._width - indent, break_on_hyphens=False) or [""]
         yield self._paint(style, label.ljust(indent)) + first
         for line in rest:
             yield " " * indent + line

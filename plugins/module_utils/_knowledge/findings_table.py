@@ -139,8 +139,9 @@ gpu-kernel-modules"},
 open kernel module does not drive it, and that is the one here","remedy":"{driver_proprietary}","reference":"https://gi\
 thub.com/NVIDIA/open-gpu-kernel-modules"},
 "NV-NO-COMMON-DRIVER":{"severity":"critical","link":"kernel_driver","message":"{old} and {new} have no driver in common\
-: {why}","remedy":"gpu_driver_ignore: [{addresses}]\\nMove the cards to different machines, or give one kind to a virtu\
-al machine with vfio-pci.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
+: {why}","remedy":"echo vfio-pci | sudo tee /sys/bus/pci/devices/{address}/driver_override\\nThis keeps the driver off \
+that card until the next boot, for a virtual machine; or move the cards to different machines.","reference":"https://do\
+cs.nvidia.com/datacenter/tesla/drivers/"},
 "NV-BRANCH-ENDED":{"severity":"warning","message":"branch {branch} gets no fixes any more (end of life {eol})","remedy"\
 :"{driver_upgrade}","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
 "NV-DRIVER-OLD":{"severity":"warning","message":"driver {version} is older than {minimum}, the oldest recommended for A\
@@ -331,14 +332,14 @@ ference":"https://rocm.docs.amd.com/en/latest/compatibility/compatibility-matrix
 s not known","remedy":"ansible-galaxy collection install --upgrade gpufleet.node","reference":"https://rocm.docs.amd.co\
 m/en/latest/compatibility/compatibility-matrix.html"},
 "AMD-ROCM-ENDED":{"severity":"critical","link":"cuda_hip","message":"{name} ({gfx}) is served up to ROCm {last}; here i\
-s {version}","remedy":"rocm_version: \\"{last}\\"\\nInstall that release instead.","reference":"https://rocm.docs.amd.c\
-om/en/latest/compatibility/compatibility-matrix.html"},
+s {version}","remedy":"{rocm_last}","reference":"https://rocm.docs.amd.com/en/latest/compatibility/compatibility-matrix\
+.html"},
 "AMD-ROCM-LAST":{"severity":"info","message":"{name} ({gfx}) is served up to ROCm {last}: do not upgrade this machine t\
-o a later one","remedy":"rocm_version: \\"{last}\\"","reference":"https://rocm.docs.amd.com/en/latest/compatibility/com\
-patibility-matrix.html"},
+o a later one","remedy":"{rocm_hold}","reference":"https://rocm.docs.amd.com/en/latest/compatibility/compatibility-matr\
+ix.html"},
 "AMD-ROCM-TOO-OLD":{"severity":"warning","message":"{name} ({gfx}) is on AMD's list from ROCm {first} on; here is {vers\
-ion}","remedy":"rocm_version: \\">={first}\\"","reference":"https://rocm.docs.amd.com/en/latest/compatibility/compatibi\
-lity-matrix.html"},
+ion}","remedy":"{rocm_install}\\nFrom AMD's repository of release {first} or newer.","reference":"https://rocm.docs.amd\
+.com/en/latest/compatibility/compatibility-matrix.html"},
 "AMD-MIXED-ORIGIN":{"severity":"warning","message":"ROCm packages come from {origins}","remedy":"{rocm_pin}\\nThen rein\
 stall the packages of the other origin.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
 "AMD-NEXT-BOOT":{"severity":"warning","message":"the next boot starts kernel {kernel}; DKMS has no amdgpu for it, the k\
