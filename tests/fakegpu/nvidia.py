@@ -162,6 +162,7 @@ def _packages(profile: Profile, row: dict[str, Any]) -> None:
     """The packages of the driver, at the version that is on disk."""
     nvidia = profile.nvidia
     version = nvidia["version"]
+    revision = row.get("revision", "").replace("elN", "el" + profile.system["os_release"]["VERSION_ID"].split(".")[0])
     names: list[str] = [*row["packages"], *row["kmod"][nvidia["module"]]]
     names += [row["persistenced"]] if row.get("persistenced") else []
     if nvidia.get("fabric_manager") and row.get("fabricmanager"):
@@ -170,7 +171,7 @@ def _packages(profile: Profile, row: dict[str, Any]) -> None:
         name = named(pattern, version, profile.kernel["next_boot"])
         own = nvidia["fabric_manager"] if pattern == row.get("fabricmanager") and isinstance(nvidia["fabric_manager"], str) else version
         profile.packages[name] = {
-            "version": f"{row.get('epoch', '')}{own}{row['revision']}",
+            "version": f"{row.get('epoch', '')}{own}{revision}",
             "vendor": row["vendor"],
             "held": bool(nvidia.get("held")),
             "source": named(row["source"], version),
