@@ -44,50 +44,37 @@ def wheel(node: Node) -> torch.Wheel:
 def _pytorch(node: Node, installation: Section) -> Iterator[Finding]:
     version, backend, path = installation.get("version"), installation.get("backend"), installation.get("path")
     best = wheel(node)
-    words: dict[str, Any] = {
-        "version": version,
-        "path": path,
-        "backend": backend,
-        "python": python_of(installation),
-        "index": best.index_url,
-    }
-    facts = {**installation, "fitting": best.variant}
     if best.variant == torch.CPU or not backend:
         return
+    words: dict[str, Any] = {"version": version, "path": path, "backend": backend, "index": best.index_url}
+    words["python"] = python_of(installation)
+    facts = {**installation, "fitting": best.variant}
+    kind = "rocm" if str(backend).startswith("rocm") else "cuda"
     if backend == torch.CPU:
         yield finding(node, "TORCH-CPU-WHEEL", f"PyTorch in {path}", facts, **words)
-        return
-    kind = "rocm" if str(backend).startswith("rocm") else "cuda"
-    if (kind == "cuda" and not node.nvidia) or (kind == "rocm" and not node.amd):
+    elif not (node.amd if kind == "rocm" else node.nvidia):
         yield finding(node, "TORCH-OTHER-VENDOR", f"PyTorch in {path}", facts, **words)
-        return
-    built = torch.variant(str(backend), _release(version)) or torch.variant(str(backend))
+    else:
+        yield from _built(node, kind, facts, words)
+
+
+def _built(node: Node, kind: str, facts: Section, words: dict[str, Any]) -> Iterator[Finding]:
+    """What the build of a wheel asks of cards and driver."""
+    backend, subject = str(words["backend"]), f"PyTorch in {words['path']}"
+    built = torch.variant(backend, _release(words["version"])) or torch.variant(backend)
     if built is None:
         return
     for device in node.nvidia if kind == "cuda" else node.amd:
-        target = device.get("compute_capability") if kind == "cuda" else device.get("gfx_target")
+        target = device.get("compute_capability" if kind == "cuda" else "gfx_target")
         if target and not _has_code(built, kind, str(target)):
-            yield finding(
-                node,
-                "TORCH-ARCH-MISSING",
-                f"PyTorch in {path}",
-                {**facts, "architectures": list(built.architectures)},
-                name=name(device),
-                target=target,
-                list=join(built.architectures, 20),
-                **words,
-            )
+            more = {"name": name(device), "target": target, "list": join(built.architectures, 20)}
+            facts = {**facts, "architectures": list(built.architectures)}
+            yield finding(node, "TORCH-ARCH-MISSING", subject, facts, **more, **words)
             break
-    if kind == "cuda" and built.min_driver and node.driver_version and older(node.driver_version, built.min_driver):
-        yield finding(
-            node,
-            "TORCH-DRIVER-TOO-OLD",
-            f"PyTorch in {path}",
-            {**facts, "min_driver": built.min_driver},
-            minimum=built.min_driver,
-            driver=node.driver_version,
-            **words,
-        )
+    driver = node.driver_version
+    if kind == "cuda" and built.min_driver and driver and older(driver, built.min_driver):
+        facts = {**facts, "min_driver": built.min_driver}
+        yield finding(node, "TORCH-DRIVER-TOO-OLD", subject, facts, minimum=built.min_driver, driver=driver, **words)
 
 
 def _has_code(built: torch.Variant, kind: str, target: str) -> bool:
