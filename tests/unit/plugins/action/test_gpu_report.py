@@ -10,7 +10,9 @@ import pytest
 
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
+from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 from ansible_collections.gpufleet.node.plugins.action import gpu_report
 from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import render
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
@@ -26,12 +28,12 @@ def result() -> dict[str, Any]:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     """What was printed: (text, whether to standard error)."""
     printed: list[tuple[str, bool]] = []
-    monkeypatch.setattr(gpu_report.Display, "display", lambda _self, text, stderr=False: printed.append((text, stderr)))
+    monkeypatch.setattr(Display, "display", lambda _self, text, stderr=False: printed.append((text, stderr)))
     return printed
 
 
 def run(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, callback: str = "default") -> dict[str, Any]:
-    monkeypatch.setattr(gpu_report.constants.config, "get_config_value", lambda *_names, **_more: callback)
+    monkeypatch.setattr(constants.config, "get_config_value", lambda *_names, **_more: callback)
     task = MagicMock(async_val=0, args=arguments)
     action = gpu_report.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
     return action.run(task_vars={})

@@ -72,7 +72,7 @@ def test_the_chain_is_whole_and_in_order(machine: Machine) -> None:
 
 
 def test_links_behind_the_broken_one_are_not_reached(machine: Machine) -> None:
-    changes = {"nvidia": {}, "devices.0.pci.kernel_driver": None, "devices.0.source": ["pci"], "kernel.installed": []}
+    changes: dict[str, Any] = {"nvidia": {}, "devices.0.pci.kernel_driver": None, "devices.0.source": ["pci"], "kernel.installed": []}
     chain = check(machine("rtx4090", changes)).verdict["chain"]
     assert [(link["state"], link["reason"]) for link in chain[2:6]] == [("unknown", "not reached")] * 4
 
