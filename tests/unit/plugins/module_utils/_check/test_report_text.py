@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import render
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 
-NO_DRIVER = {
+NO_DRIVER: dict[str, Any] = {
     "nvidia": {},
     "devices.0.pci.kernel_driver": None,
     "devices.0.source": ["pci"],
