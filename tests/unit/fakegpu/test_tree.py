@@ -10,7 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fakegpu import ProfileError, load_profile, machine_of
+from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
+from ansible_collections.gpufleet.node.plugins.module_utils._host import LiveHost
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+from fakegpu import ProfileError, evidence_of, load_profile, machine_of
 from fakegpu.tree import write_tree
 
 CHOSEN = ["rtx4090-healthy", "h100x8-healthy", "mi300x8-cpx", "gpu-off-the-bus", "no-gpu", "wsl"]
@@ -86,3 +89,19 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="not empty"):
         write_tree(load_profile("no-gpu"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["rtx4090-healthy", "mi300x8-cpx", "azure-pci-domains", "mi300x-gim-host"])
+def test_the_product_sees_the_same_cards_in_tree_and_evidence(name: str, tmp_path: Path) -> None:
+    write_tree(load_profile(name), tmp_path)
+    root = tmp_path / "root"
+    (tmp_path / "sys").rename(root / "sys")
+    (root / "proc").mkdir()
+    (tmp_path / "proc-driver").rename(root / "proc" / "driver")
+    keys = ("vendor", "name", "gfx_target", "pci", "partitioning", "xgmi")
+    told = [
+        [{key: device.get(key) for key in keys} for device in gather(host, sources=("pci", "kfd", "amdgpu", "nvidia_proc")).devices]
+        for host in (LiveHost(str(root)), load(json.dumps(evidence_of(load_profile(name)))))
+    ]
+    assert told[0] == told[1]
+    assert told[0]
