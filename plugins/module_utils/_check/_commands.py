@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .._knowledge.thresholds import threshold
 from ._node import Node, at, older
 
 _UBUNTU, _DEBIAN, _EL, _FEDORA, _SUSE = "ubuntu", "debian", "el", "fedora", "suse"
@@ -78,9 +79,42 @@ def _driver(node: Node, flavour: str | None = None, branch: int | None = None) -
     if elsewhere:
         return elsewhere
     wished, last = wished_driver(node)
-    any_branch, one_branch = _DRIVER[distribution(node), flavour or wished]
     branch = branch or last
+    if distribution(node) == _DEBIAN and not _needs_vendor_repository(node):
+        return _debian_driver(node, branch)
+    any_branch, one_branch = _DRIVER[distribution(node), flavour or wished]
     return (one_branch if branch else any_branch).format(branch=branch, headers=_headers(node, node.kernel))
+
+
+def _needs_vendor_repository(node: Node) -> bool:
+    """Debian's own driver serves every card but those that need the open module of a later branch; who has NVIDIA's stays there."""
+    required = any((device.get("driver_support") or {}).get("open_module") == "required" for device in node.nvidia)
+    return required or node.get("nvidia.driver.origin") == "nvidia"
+
+
+def _debian_driver(node: Node, branch: int | None) -> str:
+    """Debian has one branch at a time, and packages of their own for cards that only a legacy branch serves."""
+    legacy = branch is not None and branch < threshold("nvidia_recommended_branch").value
+    packages = f"nvidia-tesla-{branch}-driver" if legacy else "nvidia-driver nvidia-smi"
+    return f"sudo apt-get install {_headers(node, node.kernel)} {packages}"
+
+
+def _driver_note(node: Node) -> str:
+    """What must be there for the command that installs a driver; a line of its own, or nothing."""
+    if distribution(node) != _DEBIAN or node.wsl:
+        return ""
+    if _needs_vendor_repository(node):
+        return "\nThe packages are in NVIDIA's repository: Debian's own driver does not serve every card of this machine."
+    return "\nThe packages are in Debian's components contrib, non-free and non-free-firmware."
+
+
+def _nouveau_off(node: Node) -> str:
+    """The packages of a driver keep nouveau away by themselves; without them somebody has to, and then a driver is there to load."""
+    driver = node.get("nvidia.driver") or {}
+    if not (driver.get("installed_version") or driver.get("library_version")):
+        return f"{_driver(node)} && sudo systemctl reboot"
+    off = "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/gpufleet-nouveau.conf"
+    return f"{off} && {_initramfs(node)} && sudo systemctl reboot"
 
 
 def _upgrade(node: Node) -> str:
@@ -243,6 +277,8 @@ _WORDS: dict[str, Callable[[Node], str]] = {
     "rocm_hold": _rocm_hold,
     "amd_firmware": _amd_firmware,
     "driver_install": _driver,
+    "driver_note": _driver_note,
+    "nouveau_off": _nouveau_off,
     "driver_upgrade": _upgrade,
     "driver_downgrade": _downgrade,
     "driver_pin": _pin,

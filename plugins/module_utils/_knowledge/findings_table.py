@@ -34,7 +34,8 @@ st","remedy":"check_gpu.pyz check --root /host\\nWith the host mounted at /host;
 e","remedy":"wsl.exe --update\\nUpdate the NVIDIA driver in Windows; in WSL install CUDA toolkits only without their dr\
 iver.","reference":"https://docs.nvidia.com/cuda/wsl-user-guide/"},
 "NV-NO-DRIVER":{"severity":"critical","link":"kernel_driver","message":"{devices} present, but no NVIDIA driver is inst\
-alled","remedy":"{driver_install}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+alled","remedy":"{driver_install}{driver_note}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installati\
+on-guide/"},
 "NV-NOT-BOUND":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} has no kernel driver althou\
 gh the nvidia module is loaded","remedy":"sudo dmesg | grep -i -e NVRM -e {address}\\nThe kernel's own words name the r\
 eason; where there are none: sudo systemctl reboot.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-insta\
@@ -43,9 +44,8 @@ llation-guide/"},
 emedy":"echo 'blacklist {driver}' | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramfs} && sudo systemctl re\
 boot","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "NV-NOUVEAU-BOUND":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} is bound to nouveau, wh\
-ich has no CUDA","remedy":"printf 'blacklist nouveau\\\\noptions nouveau modeset=0\\\\n' | sudo tee /etc/modprobe.d/gpu\
-fleet-nouveau.conf && {initramfs} && sudo systemctl reboot\\nThen install the driver: {driver_install}","reference":"ht\
-tps://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+ich has no CUDA","remedy":"{nouveau_off}\\nThe driver's packages keep nouveau from loading; it lets go of the card at t\
+he next boot.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "NV-NOUVEAU-NOT-BLACKLISTED":{"severity":"warning","message":"an NVIDIA driver is installed, but nouveau is not blackli\
 sted: at the next boot it may take the GPU","remedy":"printf 'blacklist nouveau\\\\noptions nouveau modeset=0\\\\n' | s\
 udo tee /etc/modprobe.d/gpufleet-nouveau.conf && {initramfs}","reference":"https://docs.nvidia.com/datacenter/tesla/dri\

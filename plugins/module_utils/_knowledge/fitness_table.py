@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 TABLE = """{
-"grades":[{"grade":"ideal","memory_gib":24,"bandwidth_gbs":800,"precision":"bf16","good_for":"inference and fine-tuning\
- of models with 7 to 13 billion parameters and more"},{"grade":"excellent","memory_gib":12,"bandwidth_gbs":500,"precisi\
-on":"bf16","good_for":"inference of 7 billion parameter models, fine-tuning with LoRA"},{"grade":"good","memory_gib":8,\
-"bandwidth_gbs":200,"precision":"fp16","good_for":"inference of small models, larger ones quantised"},{"grade":"quantis\
-ed models only","memory_gib":4,"bandwidth_gbs":null,"precision":null,"good_for":"models quantised to 4 or 8 bits (GGUF,\
- AWQ)"}],
+"grades":[{"grade":"ideal","memory_gib":140,"bandwidth_gbs":3000,"precision":"bf16","good_for":"inference of 70 billion\
+ parameter models in 16 bits on one card, training and fine-tuning"},{"grade":"ideal","memory_gib":75,"bandwidth_gbs":1\
+500,"precision":"bf16","good_for":"inference of 70 billion parameter models in 8 bits, of 30 billion in 16 bits, traini\
+ng and fine-tuning"},{"grade":"ideal","memory_gib":40,"bandwidth_gbs":600,"precision":"bf16","good_for":"inference of 3\
+0 billion parameter models in 8 bits, fine-tuning of 13 billion"},{"grade":"ideal","memory_gib":24,"bandwidth_gbs":800,\
+"precision":"bf16","good_for":"inference and fine-tuning of models with 7 to 13 billion parameters"},{"grade":"excellen\
+t","memory_gib":12,"bandwidth_gbs":500,"precision":"bf16","good_for":"inference of 7 billion parameter models, fine-tun\
+ing with LoRA"},{"grade":"good","memory_gib":8,"bandwidth_gbs":200,"precision":"fp16","good_for":"inference of small mo\
+dels, larger ones quantised"},{"grade":"quantised models only","memory_gib":4,"bandwidth_gbs":null,"precision":null,"go\
+od_for":"models quantised to 4 or 8 bits (GGUF, AWQ)"}],
 "precision_floors":[{"precision":"bf16","compute_capability":"8.0"},{"precision":"fp16","compute_capability":"7.0"}],
 "cpu_fallback":[{"what":"llama.cpp with GGUF models quantised to 4 bits","command":"llama-server -m model.gguf"},{"what\
 ":"PyTorch, CPU wheel","command":"pip install torch --index-url https://download.pytorch.org/whl/cpu"}]

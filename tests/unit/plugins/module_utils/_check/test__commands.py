@@ -19,6 +19,8 @@ SLES = {"system": {"distribution": "sles", "distribution_version": "15.7"}, "ker
 MINT = {"system": {"distribution": "linuxmint", "distribution_like": ["ubuntu", "debian"]}}
 UNKNOWN_RPM = {"system": {"distribution": "some"}, "packages.manager": "rpm"}
 VOLTA = {"devices.0.driver_support": {"status": "ended", "first_branch": 384, "last_branch": 580, "open_module": "unsupported"}}
+KEPLER = {"devices.0.driver_support": {"status": "ended", "first_branch": None, "last_branch": 470, "open_module": "unsupported"}}
+BLACKWELL = {"devices.0.driver_support": {"status": "served", "first_branch": 570, "last_branch": None, "open_module": "required"}}
 NO_PACKAGES: dict[str, Any] = {"nvidia.driver.packages": {}, "nvidia.driver.managed_by": "none"}
 
 
@@ -36,6 +38,20 @@ def test_distribution(machine: Callable[..., Any], system: dict[str, Any], famil
         (UBUNTU, "driver_install", "sudo ubuntu-drivers install"),
         ({**UBUNTU, **VOLTA}, "driver_install", "sudo apt-get install nvidia-driver-580"),
         ({**UBUNTU, **VOLTA}, "driver_downgrade", "sudo apt-get install --allow-downgrades nvidia-driver-580"),
+        (DEBIAN, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
+        ({**DEBIAN, **VOLTA}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
+        ({**DEBIAN, **KEPLER}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-tesla-470-driver"),
+        ({**DEBIAN, **BLACKWELL}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-open"),
+        ({**DEBIAN, "nvidia.driver.origin": "nvidia"}, "driver_install",
+         "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-open"),
+        (UBUNTU, "driver_note", ""),
+        (DEBIAN, "driver_note", "\nThe packages are in Debian's components contrib, non-free and non-free-firmware."),
+        ({**DEBIAN, **BLACKWELL}, "driver_note",
+         "\nThe packages are in NVIDIA's repository: Debian's own driver does not serve every card of this machine."),
+        ({**DEBIAN, "nvidia.driver.installed_version": None, "nvidia.driver.library_version": None}, "nouveau_off",
+         "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi && sudo systemctl reboot"),
+        (DEBIAN, "nouveau_off", "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/"
+         "gpufleet-nouveau.conf && sudo update-initramfs -u -k all && sudo systemctl reboot"),
         (DEBIAN, "driver_proprietary", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
         (ROCKY9, "driver_install", "sudo dnf module install nvidia-driver:open-dkms"),
         ({**ROCKY9, **VOLTA}, "driver_downgrade", "sudo dnf module reset nvidia-driver && sudo dnf module install nvidia-driver:580-dkms"),

@@ -70,7 +70,7 @@ def test_grade(device: dict[str, Any], grade: str) -> None:
     [
         (
             card("nvidia", "2684", 24564),
-            "24 GiB, 1010 GB/s, bf16: inference and fine-tuning of models with 7 to 13 billion parameters and more",
+            "24 GiB, 1010 GB/s, bf16: inference and fine-tuning of models with 7 to 13 billion parameters",
         ),
         (
             card("nvidia", "1db6", 32768),

@@ -25,7 +25,6 @@ Next       sudo ubuntu-drivers install
 Cards
   0     NVIDIA GeForce RTX 4090: ideal
         24 GiB, 1010 GB/s, bf16: inference and fine-tuning of models with 7 to 13 billion parameters
-        and more
 
 Chain
   PCI                  ok       1 GPU
