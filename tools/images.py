@@ -4,7 +4,7 @@
 
 A tag carries a hash of the recipe, so a changed recipe is a new image and an unchanged one is built once. Where a public
 registry answers, Debian's own image is the base; where none does, mmdebstrap makes the root, with the apt sources and options
-of this machine. Needs the `docker` client, and without a registry also apt and perl (both are on every Debian and Ubuntu).
+of this machine. Needs the `docker` client, and without a registry also apt and perl (both are on every Debian).
 """
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from pathlib import Path
 
 REPOSITORY = "gpufleet-test"
 PUBLIC_BASE = "debian:{suite}-slim"
-PUBLIC_MIRROR = "http://deb.debian.org/debian"
 COMPONENTS = "main contrib non-free"
 KEYRING = "debian-archive-keyring"
 PULL_TIMEOUT_S = 180
@@ -113,7 +112,7 @@ def _codename() -> str:
 
 
 def apt_sources(suite: str, keyring: str) -> str:
-    """deb822 sources of a Debian suite: this machine's Debian archives turned to that suite, else Debian's own mirror.
+    """deb822 sources of a Debian suite: this machine's Debian archives, turned to that suite.
 
     keyring is the path of the archive's keyring, for sources that name none.
     """
@@ -124,9 +123,10 @@ def apt_sources(suite: str, keyring: str) -> str:
             found.append((uris, " ".join(wished), signed if Path(signed).is_file() else keyring))
         elif here and f"{here}-security" in suites.split():
             found.append((uris, f"{suite}-security", signed if Path(signed).is_file() else keyring))
-    rows = found or [(PUBLIC_MIRROR, f"{suite} {suite}-updates", keyring)]
+    if not found:
+        raise ImageError("no container registry answers, and this machine's apt sources name no Debian archive to make a root from")
     return "\n".join(f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {COMPONENTS}\nSigned-By: {signed}\n"
-                     for uris, suites, signed in rows)
+                     for uris, suites, signed in found)
 
 
 def apt_options() -> list[str]:
