@@ -89,7 +89,7 @@ def _nvidia_nodes(node: Node) -> State:
 
 
 def _nvml_answers(node: Node) -> int:
-    return sum(bool({"nvml", "nvidia_smi"} & set(device.get("source") or ())) for device in node.nvidia)
+    return sum(not device.get("lost") and bool({"nvml", "nvidia_smi"} & set(device.get("source") or ())) for device in node.nvidia)
 
 
 def _nvml(node: Node) -> State:

@@ -113,8 +113,11 @@ def _nouveau_off(node: Node) -> str:
     driver = node.get("nvidia.driver") or {}
     if not (driver.get("installed_version") or driver.get("library_version")):
         return f"{_driver(node)} && sudo systemctl reboot"
+    reboot = f"{_initramfs(node)} && sudo systemctl reboot"
+    if node.get("kernel.nouveau_blacklisted"):  # but the initramfs was not rebuilt since
+        return reboot
     off = "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/gpufleet-nouveau.conf"
-    return f"{off} && {_initramfs(node)} && sudo systemctl reboot"
+    return f"{off} && {reboot}"
 
 
 def _upgrade(node: Node) -> str:

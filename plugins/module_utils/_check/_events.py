@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._knowledge import xids
+from .._knowledge.thresholds import threshold
 from ._finding import finding, of_device
 from ._node import Node, Section, address
 from ._presence import fell_off, why_lost
@@ -115,6 +116,8 @@ def _xid(node: Node, event: Section) -> Finding:
     severity, often = row.severity, times(event)
     if number == _RECOVERY_XID:
         severity = "info"  # the recovery itself is a finding of its own; the notice is the log's part of it
+    elif severity == "warning" and row.class_ == "application" and (event.get("count") or 1) < threshold("xid_application_min").value:
+        severity = "info"  # one failed program is its owner's business
     elif severity == "critical" and _over(node, where):
         severity, often = "warning", f"{often}; the driver asks for no recovery any more"
     command = _LOOK.get(row.class_, "sudo systemctl reboot" if severity == "critical" else "sudo nvidia-bug-report.sh")

@@ -116,9 +116,10 @@ def _device(source: Source, folder: str, address: str, uevent: dict[str, str]) -
         "kernel_driver": uevent.get("driver") or source.link_name(f"{folder}/driver"),
         "numa_node": node if node is not None and node >= 0 else None,
         "readable": _readable(source, folder),
-        "link": _link(source, folder),
         "bridge": _bridge(source, folder),
     }
+    if pci["readable"] is not False:  # else all bits are set: 64 GT/s over 63 lanes
+        pci["link"] = _link(source, folder)
     device: dict[str, Any] = {"vendor": VENDORS[uevent["vendor"]], "pci": pci}
     if pci["kernel_driver"] == "vfio-pci":
         device["virtualization"] = "passthrough"

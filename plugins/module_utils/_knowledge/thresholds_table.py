@@ -9,6 +9,8 @@ TABLE = """{"checked":"2026-11-23",
 "thresholds":{
 "nvidia_recommended_branch":{"value":530,"unit":"branch","source":"gpufleet.node, design 4.4: the default of the driver\
  roles is >=530"},
+"xid_application_min":{"value":2,"unit":"events","source":"NVIDIA/NVSentinel, deeper diagnosis after two of Xid 31 or 1\
+3 on one GPU"},
 "row_remaps_uncorrected_max":{"value":512,"unit":"rows","source":"https://docs.nvidia.com/deploy/a100-gpu-mem-error-mgm\
 t/ and the NVIDIA DCGM health check"},
 "retired_pages_max":{"value":63,"unit":"pages","source":"https://docs.nvidia.com/deploy/dynamic-page-retirement/ (64 en\

@@ -122,8 +122,9 @@ def test_a_virtual_function_counts_only_where_its_physical_function_is_not() -> 
     ids=["off the bus", "asleep", "not readable"],
 )
 def test_readable(more: dict[str, Any], expected: bool | None) -> None:
-    (device,) = look(host(function("0000:01:00.0", "10de:2684", "0300", **more)))[0]["devices"]
+    (device,) = look(host(function("0000:01:00.0", "10de:2684", "0300", max_link_width="63\n", **more)))[0]["devices"]
     assert device["pci"]["readable"] is expected
+    assert ("link" in device["pci"]) is (expected is not False)
 
 
 def test_no_sysfs_at_all() -> None:
