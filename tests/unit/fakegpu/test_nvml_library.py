@@ -288,3 +288,11 @@ def test_hang(folder: Path) -> None:
     os.mkfifo(fifo)
     with pytest.raises(subprocess.TimeoutExpired):
         run(folder, f"hang_in=nvmlInit_v2\nhang_file={fifo}\n", "1", timeout=1)
+
+
+def test_the_other_library_builds_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    """libfakekfd.so is used by Molecule, under AMD's real rocminfo; here it is only built, with warnings as errors."""
+    built = library.build(tmp_path / "libfakekfd.so")
+    assert built.read_bytes()[:4] == b"\x7fELF"
+    with pytest.raises(library.BuildError, match=r"no library is called libfoo\.so, there are libnvidia-ml\.so\.1, libfakekfd\.so"):
+        library.build(tmp_path / "libfoo.so")
