@@ -14,6 +14,7 @@ _PYTEST = "{python} -m pytest -q --basetemp={work}/tmp"
 # What nodes never run; tests of modules are about Ansible's side of them.
 _CONTROLLER_ONLY = ("plugins/modules", "plugins/filter", "plugins/plugin_utils", "tools/stages")
 _NODE = " ".join(("tests/unit", *(f"--ignore-glob=*/{folder}/*" for folder in _CONTROLLER_ONLY)))
+_GENERATORS = ("render_tables", "render_schema")
 _GALAXY = "{python} -m ansible galaxy collection"
 _ARTEFACT = "{work}/dist/gpufleet-node-{version}.tar.gz"
 # Named, because Ansible's discovery may choose a version manager's shim that refuses to run.
@@ -36,7 +37,8 @@ def _unit() -> list[Stage]:
 
 
 def _lint() -> list[Stage]:
-    mypy = f"{{python}} -m mypy {_OURS}/plugins {_OURS}/tests/unit tests/conftest.py tests/fakegpu tests/bench tools noxfile.py"
+    scripts = " ".join(f"tools/{tool}" for tool in _GENERATORS)
+    mypy = f"{{python}} -m mypy {_OURS}/plugins {_OURS}/tests/unit tests/conftest.py tests/fakegpu tests/bench tools noxfile.py {scripts}"
     return [
         Stage("ruff", "lint", ("{python} -m ruff check --no-cache .",)),
         Stage("mypy", "lint", (mypy,), environment={"MYPYPATH": "{collections}:tests:tools"}),
@@ -47,7 +49,7 @@ def _lint() -> list[Stage]:
         Stage("antsibull-docs", "lint", ("{venv}/bin/antsibull-docs lint-collection-docs --plugin-docs .",), copy=True,
               environment={"ANSIBLE_COLLECTIONS_PATH": "{work}/tree"}),
         Stage("changelog", "lint", ("{python} -m antsibull_changelog lint",), copy=True),
-        Stage("generated", "lint", ("{python} tools/render_tables --check",), venv="controller-newest"),
+        Stage("generated", "lint", tuple(f"{{python}} tools/{tool} --check" for tool in _GENERATORS), venv="controller-newest"),
     ]
 
 

@@ -89,7 +89,7 @@ def test_hypervisor(names: list[str | None], hypervisor: str | None) -> None:
     assert hypervisor_of(names) == hypervisor
 
 
-NOTHING = {
+NOTHING: dict[str, object] = {
     "distribution": None,
     "distribution_version": None,
     "distribution_like": [],
