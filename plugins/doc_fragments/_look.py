@@ -46,8 +46,10 @@ options:
       - amd_smi
       - rocminfo
       - rocm
+      - vendor_lists
       - containers
       - logs
+      - holders
 attributes:
   check_mode:
     description: Can run in C(check_mode) and predict changes, which there are none of.

@@ -101,7 +101,9 @@ def _complete_amd(device: Section, inventory: Inventory) -> None:
     if device_id:
         device["rocm_support"] = amd.rocm_support(device_id, revision, target)
     memory = device.setdefault("memory", {})
-    memory.setdefault("kind", "unified" if device.get("apu") else "dedicated")
+    # MI300A is no APU in the sense of a weak card beside a processor, yet its memory is the processor's too.
+    card = catalog.card("amd", device_id, revision) if device_id and "kind" not in memory else None
+    memory.setdefault("kind", "unified" if device.get("apu") or (card and card.form == "apu") else "dedicated")
 
 
 def _complete_intel(device: Section, inventory: Inventory) -> None:

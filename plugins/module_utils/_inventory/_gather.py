@@ -20,7 +20,7 @@ from ._source import Source
 DEFAULT_SUBSETS = ("devices", "driver", "software", "kernel", "topology")
 SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
-           "rocminfo", "rocm", "containers", "logs")
+           "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders")
 
 Reader = Callable[[Source, Inventory], dict[str, Any]]
 
@@ -84,6 +84,10 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         _ask_about_nvidia(survey)
     if amd:
         _ask_about_amd(survey)
+    if not all(device.get("name") for device in survey.known.devices):
+        from . import vendor_lists
+
+        survey.ask("vendor_lists", vendor_lists.read)
     _ask_what_was_started(survey, nvidia or amd)
     if "software" in wanted:
         from . import containers

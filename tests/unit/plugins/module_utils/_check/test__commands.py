@@ -51,8 +51,12 @@ def test_distribution(machine: Callable[..., Any], system: dict[str, Any], famil
         ({**DEBIAN, "nvidia.driver.installed_version": None, "nvidia.driver.library_version": None}, "nouveau_off",
          "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi && sudo systemctl reboot"),
         (DEBIAN, "nouveau_off", "sudo update-initramfs -u -k all && sudo systemctl reboot"),
-        ({**DEBIAN, "kernel.nouveau_blacklisted": False}, "nouveau_off",
-         "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/gpufleet-nouveau.conf && sudo update-initramfs -u -k all && sudo systemctl reboot"),
+        (
+            {**DEBIAN, "kernel.nouveau_blacklisted": False},
+            "nouveau_off",
+            "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/"
+            "gpufleet-nouveau.conf && sudo update-initramfs -u -k all && sudo systemctl reboot",
+        ),
         (DEBIAN, "driver_proprietary", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
         (ROCKY9, "driver_install", "sudo dnf module install nvidia-driver:open-dkms"),
         ({**ROCKY9, **VOLTA}, "driver_downgrade", "sudo dnf module reset nvidia-driver && sudo dnf module install nvidia-driver:580-dkms"),

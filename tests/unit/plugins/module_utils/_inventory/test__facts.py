@@ -81,6 +81,13 @@ def test_a_radeon_of_the_tables() -> None:
     assert device["driver_support"] is None
 
 
+@pytest.mark.parametrize(("device_id", "kind", "apu"), [("74a0", "unified", False), ("74a1", "dedicated", False), ("1586", "unified", True)],
+                         ids=["MI300A", "MI300X", "Strix Halo"])
+def test_whose_memory_it_is(device_id: str, kind: str, apu: bool) -> None:
+    (device,) = facts_of(card("0000:0a:00.0", device_id, "amd", pci={"revision": "00"}))["devices"]
+    assert (device["memory"]["kind"], device["apu"]) == (kind, apu)
+
+
 def test_the_driver_outranks_the_tables_but_not_an_overridden_runtime() -> None:
     smi = facts_of(card("0000:01:00.0", "2684", name="NVIDIA GeForce RTX 4090 D", compute_capability="8.9"))["devices"][0]
     assert smi["name"] == "NVIDIA GeForce RTX 4090 D"
