@@ -81,8 +81,11 @@ def test_a_radeon_of_the_tables() -> None:
     assert device["driver_support"] is None
 
 
-@pytest.mark.parametrize(("device_id", "kind", "apu"), [("74a0", "unified", False), ("74a1", "dedicated", False), ("1586", "unified", True)],
-                         ids=["MI300A", "MI300X", "Strix Halo"])
+@pytest.mark.parametrize(
+    ("device_id", "kind", "apu"),
+    [("74a0", "unified", False), ("74a1", "dedicated", False), ("1586", "unified", True)],
+    ids=["MI300A", "MI300X", "Strix Halo"],
+)
 def test_whose_memory_it_is(device_id: str, kind: str, apu: bool) -> None:
     (device,) = facts_of(card("0000:0a:00.0", device_id, "amd", pci={"revision": "00"}))["devices"]
     assert (device["memory"]["kind"], device["apu"]) == (kind, apu)
