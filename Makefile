@@ -8,7 +8,7 @@ PYTHON := $(shell for python in /usr/bin/python3 /usr/local/bin/python3 python3 
 	"$$python" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 STAGES = PYTHONPATH=tools PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" -m stages
 
-.PHONY: help check test unit lint sanity artefact molecule bench check_gpu.pyz release lock clean python
+.PHONY: help check test unit lint sanity artefact molecule bench hardware check_gpu.pyz release lock clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make check PROFILE=list      names of simulated machines; PROFILE=name looks at one of them'
 	@echo 'make test                    all tests; parts: make unit, lint, sanity, artefact, molecule [SCENARIO=name]'
 	@echo 'make bench                   measure speed'
+	@echo 'make hardware                compare with the vendor tools, on a machine with a real GPU'
 	@echo 'make check_gpu.pyz           build/check_gpu.pyz, the one file that needs nothing but Python'
 	@echo 'make release                 build/release: the collection as a tar.gz, and check_gpu.pyz'
 	@echo 'make lock                    lock requirements/*.in anew (needs uv)'
@@ -38,6 +39,9 @@ molecule: python
 
 bench: python
 	@$(STAGES) bench
+
+hardware: python
+	@$(STAGES) python controller-newest -m pytest -q tests/hardware
 
 check_gpu.pyz: python
 	@mkdir -p build && "$(PYTHON)" tools/check_gpu/build.py build/check_gpu.pyz
