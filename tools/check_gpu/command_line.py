@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -54,6 +55,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
 def main(version: str, arguments: list[str] | None = None) -> int:
     """Run the command line. Returns the exit status."""
+    _open_streams()
     parser = _parser(version)
     chosen = parser.parse_intermixed_args(arguments)
     if (chosen.command == "record") != (chosen.file is not None):
@@ -68,12 +70,29 @@ def main(version: str, arguments: list[str] | None = None) -> int:
         parser.exit(EXIT_USAGE, f"check_gpu: {error}\n")
     except ValueError as error:
         parser.error(str(error))
-    except BrokenPipeError:  # the reader of our output went away, as in `check_gpu.pyz facts | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries once more at its end, and complains
+        if isinstance(error, BrokenPipeError):  # the reader of our output went away, as in `check_gpu.pyz facts | head`
+            return 0
+        print(f"check_gpu: the output could not be written: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_WRITE
     except KeyboardInterrupt:
         return 130
     return EXIT_USAGE
+
+
+def _open_streams() -> None:
+    """Make sure of the three standard streams: pipes to our children must not get their numbers, and who closed the output
+    wants the exit status alone. A terminal without Unicode gets question marks."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            break
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _check(host: Host, chosen: argparse.Namespace, version: str) -> int:

@@ -40,7 +40,8 @@ def link_generation(text: str | None) -> int | None:
 
 def link_width(text: str | None) -> int | None:
     """A number of lanes; None for 0 and 255, which mean that nothing is known."""
-    number = int(text) if text and text.isdigit() else 0
+    match = re.fullmatch("[0-9]{1,3}", text or "")
+    number = int(match[0]) if match else 0
     return number if 0 < number < 255 else None
 
 

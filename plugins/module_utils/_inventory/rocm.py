@@ -60,8 +60,20 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     if release:
         amd["rocm"] = {"version": release, "path": path}
     if (known.amd.get("driver") or {}).get("kfd") or any(device.get("vendor") == "amd" for device in known.devices):
-        amd["device_access"] = source.probe("device_access")
+        answer = source.probe("device_access")
+        if answer is not None and not is_access(answer):
+            source.problem("unreadable", "device_access: an answer that is not understood")
+        elif answer is not None:
+            amd["device_access"] = answer
     return {"amd": {key: value for key, value in amd.items() if value}}
+
+
+def is_access(answer: Any) -> bool:
+    """Whether this is an answer of ``probe_device_access``, and not what somebody else put into a recording."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("groups"), list):
+        return False
+    words = [*answer["groups"], *(answer[key] for key in ("kfd_mode", "kfd_group") if answer.get(key) is not None)]
+    return all(isinstance(word, str) for word in words) and isinstance(answer.get("accessible"), bool)
 
 
 def _on_disk(source: Source) -> tuple[str | None, str | None]:

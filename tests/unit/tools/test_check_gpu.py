@@ -120,3 +120,41 @@ def test_a_reader_that_goes_away_is_no_error(pyz: Path, evidence: Path) -> None:
     command = f'"{sys.executable}" "{pyz}" facts --replay "{evidence}" | head -c 10'
     shown = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert shown.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", ["", "facts", "record -"])
+def test_a_full_disk_is_told_and_is_no_verdict(pyz: Path, evidence: Path, arguments: str) -> None:
+    command = f'exec "$0" -I "$1" {arguments} --replay "$2" > /dev/full'
+    shown = subprocess.run(["sh", "-c", command, sys.executable, str(pyz), str(evidence)], capture_output=True, text=True,
+                           timeout=60, check=False)
+    assert (shown.returncode, shown.stderr) == (73, "check_gpu: the output could not be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(("closed", "expected"), [(">&-", 2), ("<&- >&- 2>&-", 2), ("<&-", 2), ("2>&-", 2)])
+def test_closed_streams(pyz: Path, evidence: Path, closed: str, expected: int) -> None:
+    command = f'exec "$0" -I "$1" --replay "$2" {closed}'
+    shown = subprocess.run(["sh", "-c", command, sys.executable, str(pyz), str(evidence)], capture_output=True, text=True,
+                           timeout=60, check=False)
+    assert (shown.returncode, shown.stderr) == (expected, "")
+
+
+def test_pipes_to_children_do_not_get_the_numbers_of_closed_streams(pyz: Path, tmp_path: Path) -> None:
+    """Recording this machine starts children; with all three streams closed they must still be heard."""
+    recordings = []
+    for name, closed in (("open", ""), ("closed", "<&- >&- 2>&-")):
+        target = tmp_path / f"{name}.json"
+        subprocess.run(["sh", "-c", f'exec "$0" -I "$1" record "$2" {closed}', sys.executable, str(pyz), str(target)],
+                       capture_output=True, timeout=60, check=True)
+        commands = json.loads(target.read_text())["commands"]
+        recordings.append([(command["argv"], command.get("rc"), command.get("error")) for command in commands])
+    assert recordings[0] == recordings[1]
+
+
+def test_a_terminal_without_unicode(pyz: Path, tmp_path: Path) -> None:
+    document = {**RTX4090, "files": {**RTX4090["files"], "/sys/bus/pci/devices/0000:01:00.0/driver_override": "x"},
+                "commands": [{"argv": ["dmesg"], "rc": 1, "stdout": "", "stderr": "geht nicht \u2026 \u00e4"}]}
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(document))
+    command = [sys.executable, str(pyz), "--replay", str(path)]
+    shown = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, timeout=60, check=False)
+    assert (shown.returncode, shown.stderr) == (2, b"")

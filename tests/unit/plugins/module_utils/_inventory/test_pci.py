@@ -66,7 +66,7 @@ def test_link_generation(text: str | None, expected: int | None) -> None:
     assert pci.link_generation(text) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("16", 16), ("0", None), ("255", None), ("x16", None), (None, None)])
+@pytest.mark.parametrize(("text", "expected"), [("16", 16), ("0", None), ("255", None), ("x16", None), ("²", None), (None, None)])
 def test_link_width(text: str | None, expected: int | None) -> None:
     assert pci.link_width(text) == expected
 

@@ -116,6 +116,19 @@ def test_device_access() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    ["accessible", 1.5, ["render"], {**ACCESS, "groups": True}, {**ACCESS, "groups": [None]}, {**ACCESS, "kfd_mode": float("nan")},
+     {**ACCESS, "accessible": "yes"}],
+)
+def test_an_answer_about_access_that_is_none(answer: Any) -> None:
+    known = Inventory()
+    known.add("pci", {"devices": [{"vendor": "amd", "pci": {"address": "0000:03:00.0"}}]})
+    host = ReplayHost({"files": {}, "dirs": {}, "links": {}, "probes": {"device_access": answer}, "commands": []})
+    assert rocm.read(Source(host, "rocm", known.problems), known) == {"amd": {}}
+    assert [problem["code"] for problem in known.problems] == ["unreadable"]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("6.2.4-139", "6.2.4"),
