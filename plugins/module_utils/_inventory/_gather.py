@@ -72,14 +72,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
     nvidia, amd = survey.has("nvidia") or _nvidia_hint(host), survey.has("amd") or _amd_hint(host)
     if nvidia or amd:
         host.prefetch(("dkms", "status"))
-    if wanted & {"kernel", "driver"}:
-        from . import kernel
-
-        survey.ask("kernel", kernel.read)
-    if wanted & {"driver", "software"}:
-        from . import packages
-
-        survey.ask("packages", packages.read)
+    _ask_about_the_node(survey)
     if nvidia:
         _ask_about_nvidia(survey)
     if amd:
@@ -94,16 +87,32 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
 
         survey.ask("containers", containers.read)
     if deep:
-        from . import logs
-
-        survey.ask("logs", logs.read)
-        if nvidia or amd:
-            from . import holders
-
-            survey.ask("holders", holders.read)
+        _ask_deeper(survey, nvidia or amd)
     survey.ask("memory", _read_memory)
     complete(survey.known)
     return survey.known
+
+
+def _ask_about_the_node(survey: _Survey) -> None:
+    if survey.wanted & {"kernel", "driver"}:
+        from . import kernel
+
+        survey.ask("kernel", kernel.read)
+    if survey.wanted & {"driver", "software"}:
+        from . import packages
+
+        survey.ask("packages", packages.read)
+
+
+def _ask_deeper(survey: _Survey, gpu: bool) -> None:
+    """What only a check reads."""
+    from . import logs
+
+    survey.ask("logs", logs.read)
+    if gpu:
+        from . import holders
+
+        survey.ask("holders", holders.read)
 
 
 def _read_memory(source: Source, known: Inventory) -> dict[str, Any]:
