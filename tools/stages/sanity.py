@@ -11,14 +11,15 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from .interpreters import found
+from . import venvs
+from .interpreters import best, found
 from .places import BUILD
 
 _SITE = "https://ci-files.testing.ansible.com/"
 _SITE_WAIT_S = 5
 _BOOTSTRAP = "import ensurepip\nensurepip.bootstrap()\n"
 _PIP_VERSION = re.compile(r"\bpip='([\d.]+)'")
-_LEFT_OUT = re.compile(r"(?m)^WARNING: (Skipping .+)$")
+_LEFT_OUT = re.compile(r"(?m)^WARNING: (Skipping .+|Required program .+ not found.*)$")
 
 
 def _reachable() -> bool:
@@ -64,6 +65,7 @@ def home(venv: Path, work: Path) -> Mapping[str, str]:
             _link(folder / name, user / name)
     for python in found().values():
         _link(folder / "bin" / f"python{python.version}", Path(python.path))
+    _link(folder / "bin" / "shellcheck", venvs.ensure("lint", best()) / "bin" / "shellcheck")
     path = os.pathsep.join((str(venv / "bin"), str(folder / "bin"), os.environ.get("PATH", os.defpath)))
     return {"HOME": str(folder), "PATH": path}
 
