@@ -29,19 +29,9 @@ import sys
 if sys.version_info < (3, 9):
     sys.exit("check_gpu needs Python 3.9 or later, this is %d.%d; try: python3.9 check_gpu.pyz" % sys.version_info[:2])
 
-import zipimport
+from ansible_collections.gpufleet.node.plugins.module_utils._import_once import install
 
-
-class Importer(zipimport.zipimporter):
-    # Python's own importer compiles each module twice, once only to tell its file name; most of our time would go there.
-
-    def get_filename(self, fullname):
-        path = self.prefix + fullname.rpartition(".")[2]
-        return self.archive + "/" + path + ("/__init__.py" if self.is_package(fullname) else ".py")
-
-
-sys.path_hooks.insert(0, Importer)
-sys.path_importer_cache.clear()
+install()
 
 from check_gpu_command_line import main  # noqa: E402
 
