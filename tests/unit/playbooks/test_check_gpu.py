@@ -64,6 +64,8 @@ def play(inventory: Path, *arguments: str) -> Outcome:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_HOME": str(inventory.parent / "ansible"),
         "ANSIBLE_LOCAL_TEMP": str(inventory.parent / "tmp"),
+        "ANSIBLE_REMOTE_TMP": str(inventory.parent / "remote-tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(inventory.parent / "cp"),
     }
     command = [sys.executable, "-m", "ansible", "playbook", "gpufleet.node.check_gpu", "-i", str(inventory), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=inventory.parent)
