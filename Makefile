@@ -50,7 +50,7 @@ release: check_gpu.pyz
 	@$(STAGES) release && cp build/check_gpu.pyz build/release/ && ls -l build/release
 
 lock:
-	cd requirements && for name in node:3.9 controller-oldest:3.11 controller-newest:3.11 lint:3.11 molecule:3.11; do \
+	cd requirements && for name in node:3.9 controller-oldest:3.11 controller-newest:3.11 lint:3.11 galaxy:3.11 molecule:3.11; do \
 		in=$${name%:*}; { sed -n 1,2p $$in.in; echo "# Locked from $$in.in by \`make lock\`; for Python $${name#*:} and later."; \
 		uv pip compile --quiet --universal --upgrade --python-version $${name#*:} --no-annotate --no-header $$in.in; } > $$in.txt.new \
 		&& mv $$in.txt.new $$in.txt || exit 1; done

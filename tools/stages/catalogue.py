@@ -63,7 +63,7 @@ def _alone(venv: Path, work: Path) -> Mapping[str, str]:
 def _artefact() -> list[Stage]:
     build = f"{_GALAXY} build {{copy}} --output-path {{work}}/dist"
     return [
-        Stage("galaxy-importer", "artefact", (build, f"{{python}} -m galaxy_importer.main {_ARTEFACT}"), copy=True,
+        Stage("galaxy-importer", "artefact", (build, f"{{python}} -m galaxy_importer.main {_ARTEFACT}"), venv="galaxy", copy=True,
               environment={"GALAXY_IMPORTER_TMP_ROOT_DIR": "{work}", "GALAXY_IMPORTER_ANSIBLE_LOCAL_TMP": "{work}/tmp"}),
         Stage("artefact", "artefact", (
             build,
