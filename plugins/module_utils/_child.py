@@ -21,6 +21,7 @@ from typing import Callable
 _CHUNK = 65536
 _TICK_S = 0.05  # how long a child that closed its output may go unnoticed
 _GRACE_S = 0.2  # for SIGKILL to take effect, before the child counts as abandoned
+_LIFE_S = 3660  # no caller waits longer (3600 s); ends what is left behind where somebody killed us, exec keeps the alarm
 
 
 class Child:
@@ -40,6 +41,12 @@ class Child:
 
     def collect(self, deadline: float, limit: int) -> None:
         """Read until the child ends, `deadline` (time.monotonic) passes or a stream exceeds `limit` bytes; never longer."""
+        try:
+            self._read(deadline, limit)
+        finally:  # also where somebody presses Ctrl-C: the child has a session of its own and hears nothing of it
+            self._end()
+
+    def _read(self, deadline: float, limit: int) -> None:
         poller, names = select.poll(), {}
         for name, descriptor in self._output.items():
             os.set_blocking(descriptor, False)
@@ -57,7 +64,6 @@ class Child:
             self._reap()
         for descriptor, name in names.items():  # what a child wrote just before its end
             self._drain(descriptor, name, limit)
-        self._end()
 
     def _drain(self, descriptor: int, name: str, limit: int) -> bool:
         """Take what is there; False at the end of the stream."""
@@ -105,6 +111,8 @@ def start_program(argv: Sequence[str], environment: dict[str, str]) -> Child:
     def body(streams: dict[str, int]) -> int:
         os.dup2(streams["stdout"], 1)
         os.dup2(streams["stderr"], 2)
+        # Python ignores SIGPIPE, and a program would inherit that: one that writes for ever could outlive us.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         try:
             os.execvpe(argv[0], list(argv), environment)
         except OSError as error:
@@ -137,6 +145,7 @@ def _fork(names: list[str], body: Callable[[dict[str, int]], int]) -> Child:
         status = 1
         try:
             os.setsid()
+            signal.alarm(_LIFE_S)
             kept = {name: pipe[1] for name, pipe in pipes.items()}
             _detach(set(kept.values()))
             status = body(kept)

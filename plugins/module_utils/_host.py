@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import os
 import time
@@ -178,7 +179,8 @@ class LiveHost(Host):
 
     def prefetch(self, argv: Sequence[str]) -> None:
         if not self._rooted and not _Marker(os.path.basename(argv[0])).holder():
-            self._started.setdefault(tuple(argv), start_program(argv, _environment()))
+            with contextlib.suppress(HostError):  # `run` will try again and say it
+                self._started.setdefault(tuple(argv), _start(argv))
 
     def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
         if self._rooted:
@@ -187,7 +189,7 @@ class LiveHost(Host):
         child = self._started.pop(tuple(argv), None)
         if child is None:
             _refuse_second(name)
-            child = start_program(argv, _environment())
+            child = _start(argv)
         child.collect(time.monotonic() + timeout, OUTPUT_LIMIT)
         failure = bytes(child.data["exec"])
         if failure:
@@ -216,7 +218,10 @@ class LiveHost(Host):
     def _in_child(self, name: str, function: Callable[[], bytes], timeout: float) -> bytes:
         marker = name.strip("/").replace("/", "-")
         _refuse_second(marker)
-        child = start_function(function)
+        try:
+            child = start_function(function)
+        except OSError as error:
+            raise _no_process(name, error) from None
         child.collect(time.monotonic() + timeout, OUTPUT_LIMIT)
         if child.abandoned:
             _Marker(marker).write(child.pid)
@@ -268,6 +273,18 @@ def _answer(function: Probe, argument: Any) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}", "code": "crashed"}
 
 
+def _start(argv: Sequence[str]) -> Child:
+    try:
+        return start_program(argv, _environment())
+    except OSError as error:
+        raise _no_process(argv[0], error) from None
+
+
+def _no_process(name: str, error: OSError) -> HostError:
+    """A machine that has no process or no descriptor left for us is busy, not broken."""
+    return HostError("unreadable", f"{name}: no process could be started: {error.strerror}")
+
+
 def _environment() -> dict[str, str]:
     known = os.environ.get("PATH", "").split(":")
     path = [*[folder for folder in known if folder.startswith("/")], *[folder for folder in _EXTRA_PATH if folder not in known]]
@@ -291,6 +308,8 @@ class _Marker:
     def holder(self) -> int | None:
         """The process that still hangs, if there is one."""
         try:
+            if os.lstat(self._folder).st_uid != os.geteuid():  # in /tmp anybody may have made it
+                return None
             pid, started = _read(self._path, 100).split()
             return int(pid) if _start_time(int(pid)) == started.decode() else None
         except (OSError, ValueError):
@@ -302,7 +321,7 @@ class _Marker:
             return
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
-            if os.stat(self._folder).st_uid != os.geteuid():
+            if os.lstat(self._folder).st_uid != os.geteuid():
                 return
             fresh = f"{self._path}.{os.getpid()}"
             with open(fresh, "w", encoding="ascii") as file:

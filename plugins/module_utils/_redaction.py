@@ -12,7 +12,7 @@ from typing import Any
 _UUID = re.compile(r"\b(GPU|MIG)-(?:GPU-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bGPU-[0-9a-f]{16}\b", re.IGNORECASE)
 _SERIALS = (
     re.compile(r"<(?:serial|board_serial|chassis_serial_number)>\s*([\w-]{6,})\s*<"),
-    re.compile(r"^\s*(?:Serial Number|Chassis Serial Number)\s*:\s*([\w-]{6,})\s*$", re.MULTILINE),
+    re.compile(r"^[ \t]*(?:Serial Number|Chassis Serial Number)[ \t]*:[ \t]*([\w-]{6,})[ \t]*$", re.MULTILINE),
     re.compile(r'"(?:asic_serial|product_serial|serial|unique_id)":\s*"([\w-]{6,})"'),
     re.compile(r"^unique_id ([1-9]\d{5,})$", re.MULTILINE),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,18 @@ def test_a_flood_is_cut_at_the_limit() -> None:
     files = {"/etc/os-release": "ID=debian\n" + "#" * 50_000_000, "/proc/version": "x" * 50_000_000}
     found = look({"evidence": 1, "files": files, "commands": []})
     assert found["system"]["distribution"] == "debian"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/boot/grub/grub.cfg", "/etc/default/grub", "/etc/modprobe.d/x.conf", "/etc/os-release", "/var/lib/dpkg/status",
+     "/usr/lib/python3/dist-packages/torch/version.py"],
+)
+@pytest.mark.parametrize("text", ["\n" * 300_000, "cuda = 'x" + " " * 300_000 + "y\n"], ids=["blank lines", "blanks"])
+def test_a_flood_of_blanks_costs_no_time(path: str, text: str) -> None:
+    """A pattern whose cost grows with the square of a text would be busy for minutes."""
+    document = evidence_of(load_profile("rtx4090-healthy"))
+    document["files"][path] = text
+    begun = time.process_time()
+    look(document)
+    assert time.process_time() - begun < 5

@@ -17,6 +17,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._machine import Usag
 
 EXIT_USAGE = 64  # sysexits.h EX_USAGE: apart from 0 to 3, which are verdicts
 EXIT_CANNOT_WRITE = 73  # sysexits.h EX_CANTCREAT
+_MESSAGE_LIMIT = 1000  # characters
 COMMANDS = ("check", "facts", "record")
 
 DESCRIPTION = """\
@@ -67,9 +68,9 @@ def main(version: str, arguments: list[str] | None = None) -> int:
         run = {"check": _check, "facts": _facts, "record": _record}[chosen.command]
         return run(host, chosen, version)
     except UsageError as error:
-        parser.exit(EXIT_USAGE, f"check_gpu: {error}\n")
+        parser.exit(EXIT_USAGE, f"check_gpu: {_printable(error)}\n")
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(_printable(error))
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries once more at its end, and complains
         if isinstance(error, BrokenPipeError):  # the reader of our output went away, as in `check_gpu.pyz facts | head`
@@ -79,6 +80,12 @@ def main(version: str, arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return EXIT_USAGE
+
+
+def _printable(error: Exception) -> str:
+    """A message that may quote a recording of strangers: nothing in it may steer the terminal, or fill it."""
+    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + " ..."
 
 
 def _open_streams() -> None:

@@ -87,13 +87,13 @@ def grub_default(menu: str | None, settings: str | None, environment: dict[str, 
     if menu is not None:
         if "next_entry" in menu and environment.get("next_entry"):
             return environment["next_entry"]
-        told = [value for value in re.findall(r'^\s*set default="([^"]*)"', menu, re.MULTILINE) if "next_entry" not in value]
+        told = [value for value in re.findall(r'^[ \t]*set default="([^"]*)"', menu, re.MULTILINE) if "next_entry" not in value]
         if told:
             return (environment.get("saved_entry") or "0") if "saved_entry" in told[0] else told[0]
         return "0" if "menuentry" in menu or "blscfg" in menu else None
     if settings is None:
         return None
-    values = re.findall(r"""^\s*GRUB_DEFAULT=["']?([^"'#\n]*)""", settings, re.MULTILINE)
+    values = re.findall(r"""^[ \t]*GRUB_DEFAULT=["']?([^"'#\n]*)""", settings, re.MULTILINE)
     value = values[-1].strip() if values else "0"
     return (environment.get("next_entry") or environment.get("saved_entry") or "0") if value == "saved" else value
 

@@ -39,7 +39,7 @@ def parse_toolkit_text(text: str) -> str:
 
 def parse_torch_version(text: str) -> dict[str, str | None]:
     """{version, backend} from torch/version.py; backend is cu130, rocm7.1 or cpu. ValueError where it is no such file."""
-    fields = dict(re.findall(r"^(__version__|cuda|hip)(?:\s*:\s*[\w\[\]. ]+)?\s*=\s*(.+?)\s*$", text, re.MULTILINE))
+    fields = dict(re.findall(r"^(__version__|cuda|hip)(?:[ \t]*:[\w\[\]. \t]+)?[ \t]*=[ \t]*(\S.*)$", text, re.MULTILINE))
     version = re.match(r"""['"](\d[^'"]*)['"]""", fields.get("__version__", ""))
     if not version:
         raise ValueError("no __version__ in torch/version.py")

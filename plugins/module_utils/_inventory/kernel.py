@@ -16,8 +16,8 @@ from ._system import cgroup_version, read_system
 from ._versions import newest_first
 
 _IMAGES = re.compile(r"(?:vmlinu[xz]|kernel|Image|bzImage)-([0-9].*)")
-_BLACKLISTED = re.compile(r"^\s*(?:blacklist\s+nouveau\s*(?:#.*)?$|install\s+nouveau\s+/\S*(?:false|true)\b"
-                          r"|options\s+nouveau\s(?:.*\s)?modeset=0\b)", re.MULTILINE)
+_BLACKLISTED = re.compile(r"^[ \t]*(?:blacklist[ \t]+nouveau[ \t]*(?:#.*)?$|install[ \t]+nouveau[ \t]+/\S*(?:false|true)\b"
+                          r"|options[ \t]+nouveau[ \t](?:.*[ \t])?modeset=0\b)", re.MULTILINE)
 _MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
                      "/lib/modprobe.d")
 _CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")

@@ -15,8 +15,8 @@ from ._inventory import Inventory
 from ._source import Source
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_AGENT = re.compile(r"^\s*Agent \d+\s*$", re.MULTILINE | re.ASCII)
-_ROW = re.compile(r"^\s*([A-Z][\w .()]*?):\s*(.*?)\s*$")
+_AGENT = re.compile(r"^[ \t]*Agent \d+[ \t]*$", re.MULTILINE | re.ASCII)
+_ROW = re.compile(r"\s*([A-Z][\w .()]*?):(.*)")
 _TEXT_LIMIT = 4 << 20  # characters; 64 partitions have 1 MiB
 _DENIED = re.compile(r"permission denied|not member of|not permitted", re.IGNORECASE)
 
@@ -48,7 +48,7 @@ def _fields(block: str) -> dict[str, str]:
     """The first row of each name: caches, pools and ISAs repeat some of them further down."""
     found: dict[str, str] = {}
     for row in filter(None, map(_ROW.match, block.splitlines())):
-        found.setdefault(row[1], row[2])
+        found.setdefault(row[1], row[2].strip())
     return found
 
 

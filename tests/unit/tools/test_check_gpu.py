@@ -158,3 +158,16 @@ def test_a_terminal_without_unicode(pyz: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(pyz), "--replay", str(path)]
     shown = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, timeout=60, check=False)
     assert (shown.returncode, shown.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    "document", [{"evidence": 1, "commands": [{"argv": ["\x1b[31mX\x07\u202e"], "rc": "x"}]}, {"evidence": "\x1b" * 9999}]
+)
+def test_a_message_about_a_recording_steers_no_terminal(pyz: Path, tmp_path: Path, document: dict[str, Any]) -> None:
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(document))
+    shown = run(pyz, "--replay", str(path))
+    assert shown.returncode == 64
+    assert shown.stderr.startswith("check_gpu: ")
+    assert shown.stderr.strip().isprintable()
+    assert len(shown.stderr) < 1100

@@ -124,6 +124,48 @@ def test_a_child_that_survives_is_abandoned_and_not_started_again(monkeypatch: p
     assert LiveHost().run([PYTHON, "-c", "print(1)"]).stdout == "1\n"
 
 
+def test_an_interrupted_wait_leaves_no_child_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_args: Any) -> bool:
+        raise KeyboardInterrupt
+
+    host, argv = LiveHost(), [PYTHON, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+    host.prefetch(argv)
+    child = host._started[tuple(argv)]
+    monkeypatch.setattr(type(child), "_drain", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        host.run(argv)
+    assert child.status == 9
+
+
+def test_a_marker_of_somebody_else_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a runtime directory the folder is in /tmp, where anybody may have made it."""
+    (tmp_path / "markers").mkdir()
+    name = os.path.basename(PYTHON)
+    (tmp_path / "markers" / f"{name}.hung").write_text(f"{os.getpid()} {_host._start_time(os.getpid())}\n")
+    with pytest.raises(HostError, match="still hangs"):
+        LiveHost().run([PYTHON, "-c", "print(1)"])
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert LiveHost().run([PYTHON, "-c", "print(1)"]).stdout == "1\n"
+
+
+def test_a_machine_without_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", full)
+    host = LiveHost(probes={"one": lambda _argument: 1})
+    host.prefetch([PYTHON, "-V"])
+    for ask in (lambda: host.run([PYTHON, "-V"]), lambda: host.probe("one"), lambda: host.read("/proc/stat", deadline=1.0)):
+        with pytest.raises(HostError, match="no process could be started: Resource temporarily unavailable") as caught:
+            ask()
+        assert caught.value.code == "unreadable"
+
+
+def test_a_child_may_be_ended_by_a_closed_pipe() -> None:
+    output = LiveHost().run(["sh", "-c", "kill -PIPE $$; echo still here"])
+    assert (output.error, output.signal, output.stdout) == ("crashed", 13, "")
+
+
 @pytest.mark.parametrize(
     ("probe", "code", "message"),
     [
