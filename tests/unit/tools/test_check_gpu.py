@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-RTX4090 = {
+RTX4090: dict[str, Any] = {
     "evidence": 1,
     "files": {"/sys/bus/pci/devices/0000:01:00.0/uevent": "PCI_CLASS=30000\nPCI_ID=10DE:2684\nPCI_SUBSYS_ID=10DE:167C\n",
               "/etc/os-release": "ID=debian\nVERSION_ID=13\n"},
