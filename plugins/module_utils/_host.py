@@ -180,7 +180,7 @@ class LiveHost(Host):
     def prefetch(self, argv: Sequence[str]) -> None:
         if not self._rooted and not _Marker(os.path.basename(argv[0])).holder():
             with contextlib.suppress(HostError):  # `run` will try again and say it
-                self._started.setdefault(tuple(argv), _start(argv))
+                self._started.setdefault(tuple(argv), _start(argv[0], lambda: start_program(argv, _environment())))
 
     def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
         if self._rooted:
@@ -189,7 +189,7 @@ class LiveHost(Host):
         child = self._started.pop(tuple(argv), None)
         if child is None:
             _refuse_second(name)
-            child = _start(argv)
+            child = _start(argv[0], lambda: start_program(argv, _environment()))
         child.collect(time.monotonic() + timeout, OUTPUT_LIMIT)
         failure = bytes(child.data["exec"])
         if failure:
@@ -218,10 +218,7 @@ class LiveHost(Host):
     def _in_child(self, name: str, function: Callable[[], bytes], timeout: float) -> bytes:
         marker = name.strip("/").replace("/", "-")
         _refuse_second(marker)
-        try:
-            child = start_function(function)
-        except OSError as error:
-            raise _no_process(name, error) from None
+        child = _start(name, lambda: start_function(function))
         child.collect(time.monotonic() + timeout, OUTPUT_LIMIT)
         if child.abandoned:
             _Marker(marker).write(child.pid)
@@ -273,16 +270,11 @@ def _answer(function: Probe, argument: Any) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}", "code": "crashed"}
 
 
-def _start(argv: Sequence[str]) -> Child:
+def _start(name: str, start: Callable[[], Child]) -> Child:
     try:
-        return start_program(argv, _environment())
-    except OSError as error:
-        raise _no_process(argv[0], error) from None
-
-
-def _no_process(name: str, error: OSError) -> HostError:
-    """A machine that has no process or no descriptor left for us is busy, not broken."""
-    return HostError("unreadable", f"{name}: no process could be started: {error.strerror}")
+        return start()
+    except OSError as error:  # no process or no descriptor is left for us
+        raise HostError("unreadable", f"{name}: no process could be started: {error.strerror}") from None
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Callable
 
 from .._knowledge.thresholds import threshold
@@ -13,6 +14,8 @@ _UBUNTU, _DEBIAN, _EL, _FEDORA, _SUSE = "ubuntu", "debian", "el", "fedora", "sus
 _EL_NAMES = ("rhel", "centos", "almalinux", "rocky", "ol", "oraclelinux", "amzn")
 _SUSE_NAMES = ("suse", "sles", "opensuse", "opensuse-leap", "opensuse-tumbleweed", "sle-micro")
 _FIRST_MODULELESS_EL = "10"  # from Enterprise Linux 10 on dnf has no module streams
+
+_LAST_LEGACY = 390  # later branches are called "tesla" in Debian
 
 _INSTALL = {_SUSE: "sudo zypper install", _EL: "sudo dnf install", _FEDORA: "sudo dnf install"}
 
@@ -95,7 +98,8 @@ def _needs_vendor_repository(node: Node) -> bool:
 def _debian_driver(node: Node, branch: int | None) -> str:
     """Debian has one branch at a time, and packages of their own for cards that only a legacy branch serves."""
     legacy = branch is not None and branch < threshold("nvidia_recommended_branch").value
-    packages = f"nvidia-tesla-{branch}-driver" if legacy else "nvidia-driver nvidia-smi"
+    name = f"nvidia-tesla-{branch}-driver" if branch is None or branch > _LAST_LEGACY else f"nvidia-legacy-{branch}xx-driver"
+    packages = name if legacy else "nvidia-driver nvidia-smi"
     return f"sudo apt-get install {_headers(node, node.kernel)} {packages}"
 
 
@@ -132,6 +136,10 @@ def _downgrade(node: Node) -> str:
     return command.replace("apt-get install", "apt-get install --allow-downgrades")
 
 
+def _packages(node: Node, most: int) -> str:
+    return " ".join(map(shlex.quote, sorted(node.get("nvidia.driver.packages") or {})[:most]))
+
+
 def _pin(node: Node) -> str:
     branch = wished_driver(node)[1] or node.driver_branch
     return {
@@ -142,7 +150,7 @@ def _pin(node: Node) -> str:
 
 
 def _hold(node: Node) -> str:
-    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:12])
+    names = _packages(node, 12)
     return {
         _EL: "sudo dnf versionlock add '*nvidia*'",
         _FEDORA: "sudo dnf versionlock add '*nvidia*'",
@@ -151,9 +159,9 @@ def _hold(node: Node) -> str:
 
 
 def _headers(node: Node, kernel: str) -> str:
-    return {_SUSE: "kernel-default-devel", _EL: f"kernel-devel-{kernel}", _FEDORA: f"kernel-devel-{kernel}"}.get(
-        distribution(node), f"linux-headers-{kernel}"
-    )
+    found = distribution(node)
+    name = "kernel-default-devel" if found == _SUSE else f"kernel-devel-{kernel}" if found in (_EL, _FEDORA) else f"linux-headers-{kernel}"
+    return shlex.quote(name)
 
 
 def _initramfs(node: Node) -> str:
@@ -162,7 +170,7 @@ def _initramfs(node: Node) -> str:
 
 
 def _reinstall(node: Node) -> str:
-    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:12])
+    names = _packages(node, 12)
     if not names:
         return _driver(node)
     verb = {_SUSE: "sudo zypper install --force", _EL: "sudo dnf reinstall", _FEDORA: "sudo dnf reinstall"}
@@ -175,10 +183,9 @@ def _fabric(node: Node) -> str:
     if found == _UBUNTU:
         return f"sudo apt-get install nvidia-fabricmanager-{branch}"
     if found == _DEBIAN:
-        return f"sudo apt-get install 'nvidia-fabricmanager={version}*'"
-    return (
-        f"{_INSTALL[found]} 'nvidia-fabricmanager-{version}*'" if found != _SUSE else f"{_INSTALL[found]} 'nvidia-fabricmanager={version}'"
-    )
+        return "sudo apt-get install " + shlex.quote(f"nvidia-fabricmanager={version}*")
+    package = f"nvidia-fabricmanager={version}" if found == _SUSE else f"nvidia-fabricmanager-{version}*"
+    return f"{_INSTALL[found]} {shlex.quote(package)}"
 
 
 def _utils(node: Node) -> str:
@@ -200,7 +207,7 @@ def _repair(node: Node) -> str:
 
 
 def _policy(node: Node) -> str:
-    names = " ".join(sorted(node.get("nvidia.driver.packages") or {})[:6]) or "'*nvidia*'"
+    names = _packages(node, 6) or "'*nvidia*'"
     return {
         _SUSE: f"zypper search --details {names}",
         _EL: f"dnf list --showduplicates {names}",

@@ -12,7 +12,11 @@ from ._finding import finding
 from ._node import Node, at, join, older, same_version
 from ._report import Finding
 
-_NEED_TOOLKIT = ("docker", "podman")
+_SETUP = {  # how a runtime learns of the toolkit; podman has no service and knows GPUs by CDI alone
+    "docker": "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
+    "podman": "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+}
+_NEED_TOOLKIT = tuple(_SETUP)
 
 
 def runtimes(node: Node) -> list[str]:
@@ -39,6 +43,7 @@ def check(node: Node) -> Iterator[Finding]:
                 "container toolkit",
                 {"runtimes": found, "container_toolkit": None},
                 runtime=found[0],
+                runtime_setup=_SETUP[found[0]],
             )
         return
     secure = threshold("container_toolkit_secure")

@@ -4,12 +4,24 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from .._knowledge.findings import finding_row
 from ._commands import Words
 from ._node import Node, Section, address, name
 from ._report import Finding
+
+# Words of a finding that are texts of ours, not of the machine: whole commands and advice.
+_OURS = ("command", "action", "override", "runtime_setup", "minors", "index", "torch_index")
+
+
+class _Typed(Words):
+    """The words as they stand in a command that people copy: a path or a name of the machine must not become a command."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        return shlex.quote(value) if (key in self or key == "kernel") and key not in _OURS and isinstance(value, str) else value
 
 
 def finding(node: Node, code: str, subject: str, evidence: dict[str, Any], link: str | None = None, **words: Any) -> Finding:
@@ -22,7 +34,7 @@ def finding(node: Node, code: str, subject: str, evidence: dict[str, Any], link:
         subject=subject,
         message=row.message.format_map(texts),
         evidence=evidence,
-        remedy=row.remedy.format_map(texts),
+        remedy=row.remedy.format_map(_Typed(node, words)),
         reference=row.reference,
         link=link or row.link,
     )

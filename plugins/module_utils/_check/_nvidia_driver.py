@@ -176,13 +176,16 @@ def _dkms_failed(node: Node) -> Iterator[Finding]:
             )
 
 
+_NODE = "/dev/nvidia"
+
+
 def _device_nodes(node: Node) -> Iterator[Finding]:
     nodes = node.get("nvidia.device_nodes")
     if not isinstance(nodes, list) or not loaded(node):
         return
     wanted = [
-        "/dev/nvidiactl",
-        *(f"/dev/nvidia{device['minor_number']}" for device in node.nvidia if isinstance(device.get("minor_number"), int)),
+        f"{_NODE}ctl",
+        *(f"{_NODE}{device['minor_number']}" for device in node.nvidia if isinstance(device.get("minor_number"), int)),
     ]
     missing = [path for path in wanted if path not in nodes]
     if node.container and not nodes:
@@ -191,4 +194,6 @@ def _device_nodes(node: Node) -> Iterator[Finding]:
         return
     answers = node.get("nvidia.nvml.usable") is not False and any("nvml" in (one.get("source") or ()) for one in node.nvidia)
     if missing and (nodes or (node.get("nvidia.driver.loaded_version") and not answers)):
-        yield finding(node, "NV-NO-DEVICE-NODES", "device files", {"missing": missing, "present": nodes}, missing=join(missing))
+        minors = [f"-c {path[len(_NODE):]}" for path in missing if path[len(_NODE):].isdigit()] or ["-c 0"]
+        facts = {"missing": missing, "present": nodes}
+        yield finding(node, "NV-NO-DEVICE-NODES", "device files", facts, missing=join(missing), minors=" ".join(minors))

@@ -51,7 +51,7 @@ def check(node: Node, explained: set[int]) -> Iterator[Finding]:
             link=_link(node, source),
             source=source,
             message=message or "no words",
-            command=_COMMANDS.get(source, "check_gpu.pyz record evidence.json"),
+            command=_COMMANDS.get(source, "python3 check_gpu.pyz record evidence.json"),
         )
 
 

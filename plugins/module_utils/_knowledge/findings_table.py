@@ -15,12 +15,12 @@ guidelines/"},
 it","remedy":"pip install torch --index-url https://download.pytorch.org/whl/cpu","reference":"https://docs.nvidia.com/\
 deploy/gpu-debug-guidelines/"},
 "GPU-LOST":{"severity":"critical","link":"pci","message":"{name} at {address} is lost: {how}","remedy":"sudo systemctl \
-reboot\\nIf it is lost again: power the machine off completely, reseat the card and its power cables, then have it repl\
-aced.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+reboot\\nA reboot ends what runs on the other GPUs: let it finish first.\\nIf it is lost again: power the machine off c\
+ompletely, reseat the card and its power cables, then have it replaced.","reference":"https://docs.nvidia.com/deploy/gp\
+u-debug-guidelines/"},
 "GPU-PASSED-THROUGH":{"severity":"info","message":"{name} at {address} is bound to {driver}: a virtual machine uses it,\
- this host does not","remedy":"echo {address} | sudo tee /sys/bus/pci/drivers/{driver}/unbind\\nOnly where this host it\
-self should use it; check the GPU inside its virtual machine.","reference":"https://docs.nvidia.com/deploy/gpu-debug-gu\
-idelines/"},
+ this host does not","remedy":"lspci -nnk -s {address}\\nNothing to do here; check the GPU inside its virtual machine. \
+Never unbind it while that machine runs.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "GPU-VIRTUAL-FUNCTION":{"severity":"info","message":"{name} at {address} is a {kind}: health counters, resets and limit\
 s belong to the host","remedy":"acknowledge: [GPU-VIRTUAL-FUNCTION]\\nNothing to do here; run gpu_check on the hypervis\
 or for the health of the board.","reference":"https://docs.nvidia.com/vgpu/"},
@@ -28,8 +28,8 @@ or for the health of the board.","reference":"https://docs.nvidia.com/vgpu/"},
 ld apart","remedy":"nvidia-smi -L\\nCompare with the PCI list; a board whose UUID is not its own goes back to its vendo\
 r.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "SYS-CONTAINER":{"severity":"info","message":"this is a container: driver, kernel modules and firmware belong to the ho\
-st","remedy":"check_gpu.pyz check --root /host\\nWith the host mounted at /host; or run the check on the host itself.",\
-"reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+st","remedy":"python3 check_gpu.pyz --root /host\\nWith the host mounted at /host; or run the check on the host itself.\
+","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "SYS-WSL":{"severity":"info","message":"this is WSL: the driver is the one of Windows; never install a Linux driver her\
 e","remedy":"wsl.exe --update\\nUpdate the NVIDIA driver in Windows; in WSL install CUDA toolkits only without their dr\
 iver.","reference":"https://docs.nvidia.com/cuda/wsl-user-guide/"},
@@ -41,8 +41,8 @@ gh the nvidia module is loaded","remedy":"sudo dmesg | grep -i -e NVRM -e {addre
 eason; where there are none: sudo systemctl reboot.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-insta\
 llation-guide/"},
 "NV-OTHER-DRIVER":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} is bound to {driver}","r\
-emedy":"echo 'blacklist {driver}' | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramfs} && sudo systemctl re\
-boot","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+emedy":"echo blacklist {driver} | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramfs} && sudo systemctl rebo\
+ot","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "NV-NOUVEAU-BOUND":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} is bound to nouveau, wh\
 ich has no CUDA","remedy":"{nouveau_off}\\nThe driver's packages keep nouveau from loading; it lets go of the card at t\
 he next boot.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
@@ -122,8 +122,8 @@ gs say, and look again.","reference":"https://docs.nvidia.com/deploy/gpu-debug-g
  no NVIDIA device files","remedy":"docker run --rm --gpus all IMAGE nvidia-smi -L\\nWith podman: --device nvidia.com/gp\
 u=all","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "NV-NO-DEVICE-NODES":{"severity":"critical","link":"device_nodes","message":"the nvidia module is loaded, but {missing}\
- is missing","remedy":"sudo nvidia-modprobe -c 0 -u","reference":"https://docs.nvidia.com/datacenter/tesla/driver-insta\
-llation-guide/"},
+ is missing","remedy":"sudo nvidia-modprobe -u {minors}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-i\
+nstallation-guide/"},
 "NV-ARCH-DROPPED":{"severity":"critical","link":"kernel_driver","message":"{name} ({architecture}) is served up to bran\
 ch {last}; the driver here is of branch {branch}","remedy":"{driver_downgrade}\\nThen hold the packages, so that no upg\
 rade leaves branch {last} again.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
@@ -153,8 +153,9 @@ rsion may know it.","reference":"https://docs.nvidia.com/datacenter/tesla/driver
 iver {packaged}: {paths}","remedy":"sudo nvidia-uninstall --silent && {reinstall}","reference":"https://docs.nvidia.com\
 /datacenter/tesla/driver-installation-guide/"},
 "NV-RUNFILE":{"severity":"info","message":"the driver was installed with NVIDIA's .run file: the package manager knows \
-nothing of it","remedy":"sudo nvidia-uninstall && {driver_install}","reference":"https://docs.nvidia.com/datacenter/tes\
-la/driver-installation-guide/"},
+nothing of it","remedy":"acknowledge: [NV-RUNFILE]\\nIt may stay while it works. To change to packages, with nothing on\
+ the GPUs: sudo nvidia-uninstall && {driver_install}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-inst\
+allation-guide/"},
 "NV-MIXED-ORIGIN":{"severity":"warning","message":"driver packages come from {origins}","remedy":"{policy}\\nKeep one o\
 rigin, remove the other repository, then: {reinstall}","reference":"https://docs.nvidia.com/datacenter/tesla/driver-ins\
 tallation-guide/"},
@@ -176,9 +177,10 @@ emedy":"sudo dmesg | grep 'Xid.*: {xid},'\\nLook the code up at docs.nvidia.com/
 //docs.nvidia.com/deploy/xid-errors/"},
 "NV-RECOVERY-NEEDED":{"severity":"critical","link":"nvml_kfd","message":"{name} at {address}: the driver asks for {acti\
 on} ({where})","remedy":"{command}","reference":"https://docs.nvidia.com/deploy/xid-errors/"},
-"NV-SXID":{"severity":"warning","message":"SXid {sxid} on NVSwitch {address}; {times}","remedy":"sudo systemctl restart\
- nvidia-fabricmanager\\nWhere it returns, drain the node and ask the vendor with nvidia-bug-report.sh.","reference":"ht\
-tps://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/"},
+"NV-SXID":{"severity":"warning","message":"SXid {sxid} on NVSwitch {address}; {times}","remedy":"journalctl -u nvidia-f\
+abricmanager -b\\nWhere it returns: drain the node, then sudo systemctl restart nvidia-fabricmanager (which ends every \
+running CUDA program),\\nand ask the vendor with nvidia-bug-report.sh.","reference":"https://docs.nvidia.com/datacenter\
+/tesla/fabric-manager-user-guide/"},
 "NV-LOG-ERROR":{"severity":"warning","message":"{message}; {times}","remedy":"sudo nvidia-bug-report.sh\\nThen sudo sys\
 temctl reboot; where it returns, hand the report to the vendor.","reference":"https://docs.nvidia.com/deploy/gpu-debug-\
 guidelines/"},
@@ -186,8 +188,8 @@ guidelines/"},
 en sudo systemctl reboot; where it returns: amd-smi bad-pages, and hand the log to the vendor.","reference":"https://in\
 stinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
 "LOG-UNREAD":{"severity":"unknown","message":"the kernel log could not be read: errors of GPUs since boot are not known\
-","remedy":"sudo check_gpu.pyz\\nIn Ansible: become: true","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidel\
-ines/"},
+","remedy":"sudo python3 check_gpu.pyz\\nIn Ansible: become: true","reference":"https://docs.nvidia.com/deploy/gpu-debu\
+g-guidelines/"},
 "NV-ECC-UNCORRECTED":{"severity":"critical","message":"{name} at {address}: {count} uncorrected memory errors since the\
  driver was loaded","remedy":"sudo nvidia-smi --gpu-reset -i {address}\\nWith no process on the GPU; the reset remaps t\
 he row or retires the page.","reference":"https://docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt/"},
@@ -245,8 +247,8 @@ https://docs.nvidia.com/deploy/nvidia-smi/"},
 "GPU-POWER-CAPPED":{"severity":"info","message":"{name} at {address} is held back by {reasons}","remedy":"nvidia-smi -q\
  -d PERFORMANCE,POWER -i {address}","reference":"https://docs.nvidia.com/deploy/nvidia-smi/"},
 "GPU-POWER-LIMITED":{"severity":"info","message":"{name} at {address}: power limit {limit} W, the card's own default is\
- {default} W","remedy":"sudo nvidia-smi -pl {default} -i {address}\\nOnly where the power and cooling of the machine al\
-low it.","reference":"https://docs.nvidia.com/deploy/nvidia-smi/"},
+ {default} W","remedy":"nvidia-smi -q -d POWER -i {address}\\nWhere power and cooling of the machine allow it: sudo nvi\
+dia-smi -pl {default} -i {address}","reference":"https://docs.nvidia.com/deploy/nvidia-smi/"},
 "GPU-HOT":{"severity":"warning","message":"{name} at {address} is at {temperature} degrees Celsius; it slows down at {s\
 lowdown}","remedy":"nvidia-smi -q -d TEMPERATURE,PERFORMANCE -i {address}\\nCheck fans and airflow of this machine.","r\
 eference":"https://docs.nvidia.com/deploy/nvidia-smi/"},
@@ -291,15 +293,16 @@ q | grep -A 4 Fabric","reference":"https://docs.nvidia.com/datacenter/tesla/fabr
 ckage nvlsm is not installed","remedy":"{install} nvlsm && sudo systemctl restart nvidia-fabricmanager","reference":"ht\
 tps://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/"},
 "CTR-TOOLKIT-MISSING":{"severity":"warning","link":"container","message":"{runtime} is here, but the NVIDIA container t\
-oolkit is not: containers get no GPU","remedy":"{install} nvidia-container-toolkit && sudo nvidia-ctk runtime configure\
- --runtime={runtime} && sudo systemctl restart {runtime}\\nIts repository: https://nvidia.github.io/libnvidia-container\
-/stable","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
+oolkit is not: containers get no GPU","remedy":"{install} nvidia-container-toolkit && {runtime_setup}\\nIts repository:\
+ https://nvidia.github.io/libnvidia-container/stable. A restart of Docker ends its containers, unless live-restore is o\
+n.","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "CTR-TOOLKIT-OLD":{"severity":"warning","message":"container toolkit {version} is older than {minimum}: a container can\
  take over the host (CVE-2024-0132, CVE-2025-23266)","remedy":"{install} nvidia-container-toolkit","reference":"https:/\
 /docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "CTR-NOT-CONFIGURED":{"severity":"warning","link":"container","message":"docker has neither the NVIDIA runtime nor a CD\
 I specification: docker run --gpus fails","remedy":"sudo nvidia-ctk runtime configure --runtime=docker && sudo systemct\
-l restart docker","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
+l restart docker\\nA restart of Docker ends its containers, unless live-restore is on.","reference":"https://docs.nvidi\
+a.com/datacenter/cloud-native/container-toolkit/latest/"},
 "CTR-CDI-STALE":{"severity":"warning","link":"container","message":"{path} {why}","remedy":"sudo nvidia-ctk cdi generat\
 e --output={path}","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "CTR-CGROUP-LOSS":{"severity":"info","message":"docker uses the cgroup driver systemd without CDI: after a systemctl da\
@@ -310,8 +313,8 @@ nter/cloud-native/container-toolkit/latest/"},
 edy":"{amd_firmware} && sudo modprobe amdgpu\\nThen sudo dmesg | grep -i amdgpu names what is missing.","reference":"ht\
 tps://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
 "AMD-OTHER-DRIVER":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} is bound to {driver}, w\
-hich cannot compute","remedy":"echo 'blacklist {driver}' | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramf\
-s} && sudo systemctl reboot","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
+hich cannot compute","remedy":"echo blacklist {driver} | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramfs}\
+ && sudo systemctl reboot","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
 "AMD-KFD-MISSING":{"severity":"critical","link":"device_nodes","message":"amdgpu is loaded, but there is no /dev/kfd: n\
 o program can compute on the GPU","remedy":"grep CONFIG_HSA_AMD /boot/config-{kernel}\\nIn a container: docker run --de\
 vice /dev/kfd --device /dev/dri","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
@@ -349,8 +352,9 @@ ernel's own module will be used","remedy":"{install} {headers} && sudo dkms auto
 lama-server --device Vulkan0 -m model.gguf\\nVulkan works on every APU; ROCm on those of its list only.","reference":"h\
 ttps://rocm.docs.amd.com/en/latest/compatibility/compatibility-matrix.html"},
 "AMD-PARTITIONED":{"severity":"info","message":"{name} at {address}: compute mode {compute}, memory mode {memory}, {par\
-titions} partitions","remedy":"sudo amd-smi set --compute-partition SPX\\nOnly where whole GPUs are wanted.","reference\
-":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
+titions} partitions","remedy":"amd-smi static --partition\\nWhere whole GPUs are wanted, and nothing runs on any partit\
+ion: sudo amd-smi set --compute-partition SPX","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/lates\
+t/"},
 "NV-CUDA-NEWER":{"severity":"warning","message":"CUDA toolkit {toolkit} ({path}) is of a newer major than CUDA {driver}\
 , which the driver serves","remedy":"{driver_upgrade}","reference":"https://docs.nvidia.com/deploy/cuda-compatibility/"\
 },
@@ -366,18 +370,19 @@ ce":"https://pytorch.org/get-started/locally/"},
 "TORCH-DRIVER-TOO-OLD":{"severity":"warning","link":"pytorch","message":"PyTorch {version} ({backend}) needs driver {mi\
 nimum} or newer; here is {driver}","remedy":"{python} -m pip install --force-reinstall torch --index-url {index}\\nOr a\
  newer driver: {driver_upgrade}","reference":"https://pytorch.org/get-started/locally/"},
-"SRC-TIMEOUT":{"severity":"unknown","message":"{source} did not answer within its deadline: {message}","remedy":"check_\
-gpu.pyz record evidence.json\\nA longer deadline for slow machines: timeout: 60","reference":"https://docs.nvidia.com/d\
-eploy/gpu-debug-guidelines/"},
+"SRC-TIMEOUT":{"severity":"unknown","message":"{source} did not answer within its deadline: {message}","remedy":"python\
+3 check_gpu.pyz record evidence.json\\nA longer deadline for slow machines: timeout: 60","reference":"https://docs.nvid\
+ia.com/deploy/gpu-debug-guidelines/"},
 "SRC-CRASHED":{"severity":"unknown","message":"{source} crashed: {message}","remedy":"{command}\\nRun it by hand to see\
  its words.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
-"SRC-NOT-PERMITTED":{"severity":"unknown","message":"{source} may not be read by this user: {message}","remedy":"sudo c\
-heck_gpu.pyz\\nIn Ansible: become: true","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
-"SRC-UNREADABLE":{"severity":"unknown","message":"{source} could not be read: {message}","remedy":"check_gpu.pyz record\
- evidence.json\\nSend the file with a bug report.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+"SRC-NOT-PERMITTED":{"severity":"unknown","message":"{source} may not be read by this user: {message}","remedy":"sudo p\
+ython3 check_gpu.pyz\\nIn Ansible: become: true","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
+"SRC-UNREADABLE":{"severity":"unknown","message":"{source} could not be read: {message}","remedy":"python3 check_gpu.py\
+z record evidence.json\\nSend the file with a bug report.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidel\
+ines/"},
 "SRC-REFUSED":{"severity":"unknown","message":"{source} says: {message}","remedy":"{command}\\nRun it by hand to see al\
 l of its words.","reference":"https://docs.nvidia.com/deploy/gpu-debug-guidelines/"},
 "CHECK-FAILED":{"severity":"unknown","message":"the check of {area} stopped at something that it does not understand: {\
-error}","remedy":"check_gpu.pyz record evidence.json\\nSend the file with a bug report.","reference":"https://docs.nvid\
-ia.com/deploy/gpu-debug-guidelines/"}
+error}","remedy":"python3 check_gpu.pyz record evidence.json\\nSend the file with a bug report.","reference":"https://d\
+ocs.nvidia.com/deploy/gpu-debug-guidelines/"}
 }}"""

@@ -20,6 +20,7 @@ MINT = {"system": {"distribution": "linuxmint", "distribution_like": ["ubuntu", 
 UNKNOWN_RPM = {"system": {"distribution": "some"}, "packages.manager": "rpm"}
 VOLTA = {"devices.0.driver_support": {"status": "ended", "first_branch": 384, "last_branch": 580, "open_module": "unsupported"}}
 KEPLER = {"devices.0.driver_support": {"status": "ended", "first_branch": None, "last_branch": 470, "open_module": "unsupported"}}
+FERMI = {"devices.0.driver_support": {"status": "ended", "first_branch": None, "last_branch": 390, "open_module": "unsupported"}}
 BLACKWELL = {"devices.0.driver_support": {"status": "served", "first_branch": 570, "last_branch": None, "open_module": "required"}}
 NO_PACKAGES: dict[str, Any] = {"nvidia.driver.packages": {}, "nvidia.driver.managed_by": "none"}
 
@@ -41,6 +42,7 @@ def test_distribution(machine: Callable[..., Any], system: dict[str, Any], famil
         (DEBIAN, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
         ({**DEBIAN, **VOLTA}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-driver nvidia-smi"),
         ({**DEBIAN, **KEPLER}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-tesla-470-driver"),
+        ({**DEBIAN, **FERMI}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-legacy-390xx-driver"),
         ({**DEBIAN, **BLACKWELL}, "driver_install", "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-open"),
         ({**DEBIAN, "nvidia.driver.origin": "nvidia"}, "driver_install",
          "sudo apt-get install linux-headers-6.1.0-40-amd64 nvidia-open"),
@@ -85,6 +87,10 @@ def test_distribution(machine: Callable[..., Any], system: dict[str, Any], famil
         (UBUNTU, "repair", "sudo dpkg --configure -a && sudo apt-get --fix-broken install"),
         (DEBIAN, "utils_install", "sudo apt-get install nvidia-smi"),
         (UBUNTU, "utils_install", "sudo apt-get install nvidia-utils-580"),
+        ({**DEBIAN, "kernel.release": "6.1;reboot"}, "headers", "'linux-headers-6.1;reboot'"),
+        ({**UBUNTU, "nvidia.driver.packages": {"a$(reboot)": "1", "b": "1"}}, "hold", "sudo apt-mark hold 'a$(reboot)' b"),
+        ({**ROCKY9, "nvidia.driver.loaded_version": "5'; reboot"}, "fabric_install",
+         """sudo dnf install 'nvidia-fabricmanager-5'"'"'; reboot*'"""),
     ],
 )
 def test_words(machine: Callable[..., Any], changes: dict[str, Any], word: str, command: str) -> None:

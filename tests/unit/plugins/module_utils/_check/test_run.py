@@ -99,7 +99,7 @@ def test_critical_counts_before_unknown_before_warning(machine: Machine) -> None
 def test_the_next_command_mends_the_first_broken_link(machine: Machine) -> None:
     changes = {"devices.0.compute_mode": "prohibited", "nvidia.device_nodes": ["/dev/nvidiactl"]}
     verdict = check(machine("rtx4090", changes)).verdict
-    assert (verdict["broken_link"], verdict["next_command"]) == ("device_nodes", "sudo nvidia-modprobe -c 0 -u")
+    assert (verdict["broken_link"], verdict["next_command"]) == ("device_nodes", "sudo nvidia-modprobe -u -c 0")
 
 
 def test_every_xid_is_in_the_evidence(machine: Machine) -> None:
@@ -154,3 +154,39 @@ def test_no_inventory_makes_it_fall_over(data: st.DataObject) -> None:
     assert [one.message for one in report.findings if one.code == "CHECK-FAILED"] == []
     assert "\x1b" not in render(report)
     assert json.loads(json.dumps(report.as_dict()))["exit_status"] == report.exit_status
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "command"),
+    [
+        ({"devices.0.pci.kernel_driver": "x; reboot"}, "NV-OTHER-DRIVER",
+         "echo blacklist 'x; reboot' | sudo tee /etc/modprobe.d/gpufleet-'x; reboot'.conf"),
+        ({"software.pytorch": [{"version": "2.9.0", "backend": "cpu", "path": "/opt/$(reboot)/lib/python3.12/site-packages"}]},
+         "TORCH-CPU-WHEEL", "'/opt/$(reboot)/bin/python3' -m pip install --force-reinstall torch --index-url https://"),
+        ({"kernel.next_boot_release": "6`reboot`", "kernel.installed.0.next_boot": False,
+          "kernel.installed.1": {"release": "6`reboot`", "next_boot": True, "headers": True, "modules": {"nvidia": None}}},
+         "NV-NEXT-BOOT", "sudo apt-get install 'linux-headers-6`reboot`' && sudo dkms autoinstall -k '6`reboot`'"),
+    ],
+)
+def test_names_of_the_machine_become_no_command(machine: Machine, changes: dict[str, Any], code: str, command: str) -> None:
+    """People copy a remedy into a root shell; who can name a folder must not type for them."""
+    remedies = [one.remedy for one in check(machine("rtx4090", changes)).findings if one.code == code]
+    assert len(remedies) == 1
+    assert command in remedies[0]
+
+
+def test_a_command_for_each_device_file_that_is_missing(machine: Machine) -> None:
+    nodes = ["/dev/nvidiactl"]
+    findings = check(machine("h100x2", {"nvidia.device_nodes": nodes, "devices.0.source": ["pci"]})).findings
+    assert [one.remedy for one in findings if one.code == "NV-NO-DEVICE-NODES"] == ["sudo nvidia-modprobe -u -c 0 -c 1"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "command"),
+    [("docker", "sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+     ("podman", "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")],
+)
+def test_each_runtime_learns_of_the_toolkit_in_its_own_way(machine: Machine, runtime: str, command: str) -> None:
+    changes = {"software.container_runtimes": {runtime: {"version": "5.4.2"}}, "software.container_toolkit": None}
+    remedies = [one.remedy for one in check(machine("rtx4090", changes)).findings if one.code == "CTR-TOOLKIT-MISSING"]
+    assert [remedy.split("\n")[0] for remedy in remedies] == [f"sudo apt-get install nvidia-container-toolkit && {command}"]
