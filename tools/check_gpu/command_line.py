@@ -143,19 +143,30 @@ def _record(host: Host, chosen: argparse.Namespace, version: str) -> int:
 
 def _write(path: str, text: str) -> int:
     """Write a file whole or not at all, readable by its owner only: a recording tells much about a machine."""
-    fresh = f"{path}.{os.getpid()}.part"
+    target = os.path.realpath(path)
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(fresh, path)
+        if os.path.exists(target) and not os.path.isfile(target):  # a device or a pipe: written to, never replaced
+            with open(target, "w", encoding="utf-8") as stream:
+                stream.write(text + "\n")
+        else:
+            _replace(target, text + "\n")
     except OSError as error:
-        if os.path.exists(fresh):
-            os.unlink(fresh)
         print(f"check_gpu: {path}: {error.strerror}; nothing was written, name another FILE", file=sys.stderr)
         return EXIT_CANNOT_WRITE
     print(f"Recorded to {path}. Look at it with: check_gpu.pyz --replay {path}", file=sys.stderr)
     return 0
+
+
+def _replace(target: str, text: str) -> None:
+    fresh = f"{target}.{os.getpid()}.part"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(fresh, target)
+    except BaseException:  # also where somebody presses Ctrl-C
+        os.unlink(fresh)
+        raise
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -171,3 +171,22 @@ def test_a_message_about_a_recording_steers_no_terminal(pyz: Path, tmp_path: Pat
     assert shown.stderr.startswith("check_gpu: ")
     assert shown.stderr.strip().isprintable()
     assert len(shown.stderr) < 1100
+
+
+def test_a_recording_never_replaces_what_is_no_file(pyz: Path, evidence: Path, tmp_path: Path) -> None:
+    """As root `record /dev/stdout` or `record /dev/null` would take the device away from the whole machine."""
+    (tmp_path / "target.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("target.json")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for name in ("link.json", "pipe"):
+            assert run(pyz, "record", str(tmp_path / name), "--replay", str(evidence)).returncode == 0
+        assert json.loads(os.read(reader, 1 << 16))["evidence"] == 1
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "target.json").read_text())["evidence"] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence.json", "link.json", "pipe", "target.json"]
+    assert run(pyz, "record", str(tmp_path), "--replay", str(evidence)).returncode == 73
