@@ -110,8 +110,10 @@ def _cards_in_the_way(field: Field) -> list[dict[str, Any]]:
 
 
 def _not_offered(field: Field) -> dict[str, Any]:
-    offered = f"the package source offers {_listed(field.offered)}" if field.offered else "the package source offers no branch"
     words, use = _advice(field)
+    if not field.offered:
+        return _entry(None, f"the package source offers no branch: {words}", use)
+    offered = f"the package source offers {_listed(field.offered)}"
     if not any(field.offers(row) for row in field.served):
         return _entry(None, f"{offered}, none of which serves every GPU: {words}", use)
     other = "" if words.endswith(_ELSEWHERE) else ", or another package source"

@@ -281,7 +281,7 @@ ONLY_NEW = "only new-feature branches are left of"
             ">=530",
             ["turing"],
             {"offered": []},
-            ["the package source offers no branch, none of which serves every GPU: use version 580, from another package source"],
+            ["the package source offers no branch: use version 580, from another package source"],
         ),
         ("lts", ["turing"], {"today": "2028-07-01"}, ["no branch of channel lts is supported on 2028-07-01: use version 595"]),
         ("580.10", ["turing"], {}, ["the first version of branch 580 is 580.65.06, which is newer than 580.10: use version 580"]),
