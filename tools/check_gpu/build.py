@@ -19,6 +19,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections/gpufleet/node/plugins/module_utils"
 LIMIT = 400 * 1024  # bytes; design section 7
+_NOT_SHIPPED = {"__pycache__", "_plan"}  # the program only looks
 EPOCH = (2026, 1, 1, 0, 0, 0)  # of every member: the build must not depend on the clock
 
 MAIN = """\
@@ -48,7 +49,7 @@ def members(checkout: Path) -> dict[str, bytes]:
              "check_gpu_command_line.py": (checkout / "tools/check_gpu/command_line.py").read_bytes()}
     folder = checkout / "plugins" / "module_utils"
     for path in sorted(folder.rglob("*.py")):
-        if "__pycache__" not in path.parts:
+        if not _NOT_SHIPPED & set(path.parts):
             found[f"{PACKAGE}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
     for name in list(found):
         while "/" in name:
