@@ -26,6 +26,7 @@ class Redaction:
 
     def __init__(self, seen: dict[str, Any]) -> None:
         self._tokens: dict[str, str] = {}
+        self._vocabulary = set(_vocabulary(seen))
         for text in _texts(seen):
             for match in _UUID.finditer(text):
                 self._add(match[0], "uuid")
@@ -44,6 +45,8 @@ class Redaction:
 
     def _add(self, secret: str, kind: str) -> None:
         if len(secret) < 2 or secret in self._tokens or secret == "localhost" or (kind == "serial" and _NO_SERIAL.fullmatch(secret)):
+            return
+        if kind == "host" and secret in self._vocabulary:
             return
         number = len(self._tokens) + 1
         if kind == "uuid" and len(secret) > 24:
@@ -65,6 +68,22 @@ class Redaction:
         if isinstance(value, dict):
             return {self.apply(key): self.apply(item) for key, item in value.items()}
         return value
+
+
+def _vocabulary(seen: dict[str, Any]) -> Iterable[str]:
+    """Words that recordings are made of. A host called "ubuntu" or "gpu" must not take them away, and its name is no secret."""
+    for text in (*_keys(seen), *_texts([entry.get("argv") for entry in seen.get("commands", ())])):
+        yield from re.findall("[A-Za-z]+", text)
+    for text in _texts(seen):
+        yield from re.findall(r"<([A-Za-z]+)[ >]", text)
+        yield from re.findall(r"^(?:ID|ID_LIKE|NAME|VERSION_CODENAME)=\"?([A-Za-z]+)", text, re.MULTILINE)
+
+
+def _keys(value: Any) -> Iterable[str]:
+    for key, child in value.items() if isinstance(value, dict) else (("", child) for child in value):
+        yield key
+        if isinstance(child, (dict, list)):
+            yield from _keys(child)
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -130,3 +130,21 @@ def test_redaction_replaces_secrets_with_stable_tokens() -> None:
     assert document["probes"]["nvml"]["devices"][0]["uuid"] == token
     assert f"<uuid>{token}</uuid>" in document["commands"][0]["stdout"]
     load(text)  # a redacted recording can be replayed
+
+
+@pytest.mark.parametrize("host_name", ["debian", "gpu", "sys", "nvidia"])
+def test_a_host_name_that_is_a_word_of_recordings_takes_nothing_away(monkeypatch: pytest.MonkeyPatch, host_name: str) -> None:
+    """Installers propose "ubuntu" and "debian"; people call their machine "gpu"."""
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", host_name, "6.1", "#1", "x86_64")))
+    xml = '<gpu id="00000000:01:00.0"></gpu>'
+    log = f"2026-11-23T10:00:00+00:00 {host_name} kernel: NVRM: Xid\n"
+    machine = replay(files={"/etc/os-release": "ID=debian\n", "/sys/module/nvidia/version": "580\n"},
+                     commands=[{"argv": ["nvidia-smi", "-q", "-x"], "rc": 0, "stdout": xml}, {"argv": ["dmesg"], "rc": 0, "stdout": log}])
+    recorder = RecordingHost(machine)
+    for path in ("/etc/os-release", "/sys/module/nvidia/version"):
+        recorder.read(path)
+    recorder.run(["nvidia-smi", "-q", "-x"])
+    recorder.run(["dmesg"])
+    document = recorder.document("test")
+    assert document["files"] == {"/etc/os-release": "ID=debian\n", "/sys/module/nvidia/version": "580\n"}
+    assert [command["stdout"] for command in document["commands"]] == [xml, log]
