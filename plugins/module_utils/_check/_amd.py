@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,12 +32,17 @@ def boards(node: Node) -> list[Section]:
     return cards or node.amd
 
 
+# Of the chips that both drivers know amdgpu takes over; a blacklist would leave the older ones, and their screens, without any.
+_RADEON_LETS_GO = "printf 'options radeon si_support=0 cik_support=0\\noptions amdgpu si_support=1 cik_support=1\\n'"
+
+
 def _binding(node: Node, device: Section) -> Iterator[Finding]:
     driver = at(device, "pci.kernel_driver")
     if driver == "amdgpu" or node.wsl or not device.get("pci"):
         return
     if driver:
-        yield of_device(node, "AMD-OTHER-DRIVER", device, {"kernel_driver": driver}, driver=driver)
+        settings = _RADEON_LETS_GO if driver == "radeon" else f"echo blacklist {shlex.quote(str(driver))}"
+        yield of_device(node, "AMD-OTHER-DRIVER", device, {"kernel_driver": driver}, driver=driver, settings=settings)
     elif device in boards(node):
         yield of_device(node, "AMD-NOT-BOUND", device, {"kernel_driver": None})
 

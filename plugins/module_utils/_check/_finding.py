@@ -13,7 +13,7 @@ from ._node import Node, Section, address, name
 from ._report import Finding
 
 # Words of a finding that are texts of ours, not of the machine: whole commands and advice.
-_OURS = ("command", "action", "override", "runtime_setup", "minors", "index", "torch_index")
+_OURS = ("command", "action", "override", "runtime_setup", "minors", "settings", "index", "torch_index")
 
 
 class _Typed(Words):

@@ -313,8 +313,8 @@ nter/cloud-native/container-toolkit/latest/"},
 edy":"{amd_firmware} && sudo modprobe amdgpu\\nThen sudo dmesg | grep -i amdgpu names what is missing.","reference":"ht\
 tps://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
 "AMD-OTHER-DRIVER":{"severity":"critical","link":"kernel_driver","message":"{name} at {address} is bound to {driver}, w\
-hich cannot compute","remedy":"echo blacklist {driver} | sudo tee /etc/modprobe.d/gpufleet-{driver}.conf && {initramfs}\
- && sudo systemctl reboot","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
+hich cannot compute","remedy":"{settings} | sudo tee /etc/modprobe.d/gpufleet-amdgpu.conf && {initramfs} && sudo system\
+ctl reboot","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},
 "AMD-KFD-MISSING":{"severity":"critical","link":"device_nodes","message":"amdgpu is loaded, but there is no /dev/kfd: n\
 o program can compute on the GPU","remedy":"grep CONFIG_HSA_AMD /boot/config-{kernel}\\nIn a container: docker run --de\
 vice /dev/kfd --device /dev/dri","reference":"https://instinct.docs.amd.com/projects/amdgpu-docs/en/latest/"},

@@ -190,3 +190,14 @@ def test_each_runtime_learns_of_the_toolkit_in_its_own_way(machine: Machine, run
     changes = {"software.container_runtimes": {runtime: {"version": "5.4.2"}}, "software.container_toolkit": None}
     remedies = [one.remedy for one in check(machine("rtx4090", changes)).findings if one.code == "CTR-TOOLKIT-MISSING"]
     assert [remedy.split("\n")[0] for remedy in remedies] == [f"sudo apt-get install nvidia-container-toolkit && {command}"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings"),
+    [("radeon", "printf 'options radeon si_support=0 cik_support=0\\noptions amdgpu si_support=1 cik_support=1\\n'"),
+     ("efifb", "echo blacklist efifb")],
+)
+def test_a_card_that_only_radeon_knows_keeps_its_driver(machine: Machine, driver: str, settings: str) -> None:
+    findings = check(machine("rx6800xt", {"devices.0.pci.kernel_driver": driver})).findings
+    remedies = [one.remedy.split("\n")[0] for one in findings if one.code == "AMD-OTHER-DRIVER"]
+    assert [remedy.partition(" | sudo tee /etc/modprobe.d/gpufleet-amdgpu.conf && sudo ")[0] for remedy in remedies] == [settings]
