@@ -90,6 +90,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         _ask_deeper(survey, nvidia or amd)
     survey.ask("memory", _read_memory)
     complete(survey.known)
+    survey.known.make_presentable()
     return survey.known
 
 

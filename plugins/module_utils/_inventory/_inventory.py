@@ -38,6 +38,11 @@ class Inventory:
             if source not in known["source"]:
                 known["source"].append(source)
 
+    def make_presentable(self) -> None:
+        """Replace what steers a terminal, and what is no Unicode (names of files may be any bytes): Ansible refuses the latter."""
+        for name in (*SECTIONS, "devices", "problems"):
+            setattr(self, name, presentable(getattr(self, name)))
+
     def _same(self, seen: Section) -> Section | None:
         """The device that this is another view of: by PCI address, else by UUID."""
         address, uuid = (seen.get("pci") or {}).get("address"), seen.get("uuid")
@@ -65,3 +70,16 @@ def fill(known: Section, seen: Section) -> None:
                 fill(known[key], value)
             else:
                 known[key] = value
+
+
+def presentable(value: Any) -> Any:
+    """The value with U+FFFD for each control character in its texts, but for newlines and tabs."""
+    if isinstance(value, str):
+        if value.isprintable():
+            return value
+        return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in value)
+    if isinstance(value, dict):
+        return {presentable(key): presentable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [presentable(child) for child in value]
+    return value

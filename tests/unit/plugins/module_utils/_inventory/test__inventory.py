@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory, presentable
 
 ADDRESS = "0000:01:00.0"
 
@@ -45,3 +48,26 @@ def test_views_are_copied_not_shared() -> None:
         known.add("pci", {"devices": [seen]})
     first.add("kfd", {"devices": [{"pci": {"address": ADDRESS, "numa_node": 1}}]})
     assert second.devices[0]["pci"] == {"address": ADDRESS}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("NVIDIA A10", "NVIDIA A10"),
+        ("two\nlines\tü", "two\nlines\tü"),
+        ("\x1b[31mA10\x07", "\ufffd[31mA10\ufffd"),
+        ("\udcff.yaml", "\ufffd.yaml"),  # what Python makes of a name that is no UTF-8
+        ("\u202eA10", "\ufffdA10"),
+        ({"\x1b": ["\x9b", 1, None, True]}, {"\ufffd": ["\ufffd", 1, None, True]}),
+    ],
+)
+def test_presentable(value: Any, expected: Any) -> None:
+    assert presentable(value) == expected
+
+
+def test_nothing_in_an_inventory_steers_a_terminal() -> None:
+    known = Inventory()
+    known.add("nvml", {"devices": [{"uuid": "GPU-1", "name": "\x1bc"}], "nvidia": {"nvml": {"error": "\x1bc"}}})
+    known.problems.append({"source": "nvml", "code": "refused", "message": "\x1bc"})
+    known.make_presentable()
+    assert (known.devices[0]["name"], known.nvidia["nvml"]["error"], known.problems[0]["message"]) == ("\ufffdc",) * 3
