@@ -88,6 +88,8 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         survey.ask("containers", containers.read)
     if deep:
         _ask_deeper(survey, nvidia or amd)
+    if not survey.known.devices:
+        survey.ask("pci", pci.read_nothing)
     survey.ask("memory", _read_memory)
     complete(survey.known)
     survey.known.make_presentable()

@@ -73,6 +73,13 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     return {"devices": devices, "nvidia": {"fabric": {"nvswitch_count": switches}} if switches else {}}
 
 
+def read_nothing(source: Source, known: Inventory) -> dict[str, Any]:
+    """Asked where nobody saw a GPU. An offline image has no sysfs: then there may be GPUs, and nobody could see them."""
+    if not source.names("/sys"):
+        source.problem("unreadable", "/sys: nothing is mounted there, so that no PCI device can be seen")
+    return {}
+
+
 def _is_nvswitch(device_id: str) -> bool:
     from .._knowledge.nvidia import is_nvswitch
 

@@ -131,6 +131,15 @@ def test_no_sysfs_at_all() -> None:
     assert look(host({})) == ({"devices": [], "nvidia": {}}, [])
 
 
+def test_without_sysfs_nobody_can_say_that_there_is_no_gpu() -> None:
+    """An offline image, or a container without /sys; a machine without a PCI bus has a sysfs nevertheless."""
+    problems: list[dict[str, str]] = []
+    assert pci.read_nothing(Source(host({"/sys/kernel/uevent_seqnum": "1"}), "pci", problems), Inventory()) == {}
+    assert problems == []
+    pci.read_nothing(Source(host({}), "pci", problems), Inventory())
+    assert [(problem["code"], problem["message"].partition(":")[0]) for problem in problems] == [("unreadable", "/sys")]
+
+
 def test_a_bus_that_may_not_be_read_is_a_problem() -> None:
     replay = ReplayHost({"files": {}, "dirs": {BUS: {"error": "EACCES"}}, "links": {}, "commands": [], "probes": {}})
     seen, problems = look(replay)
