@@ -28,6 +28,7 @@ _COMMANDS = {
     "kernel": "mokutil --sb-state",
     "containers": "nvidia-ctk cdi list",
 }
+_OF_A_GPU = ("logs", "containers", "packages", "dkms")
 _LINKS = {
     "pci": "pci",
     "nvidia_driver": "module",
@@ -56,7 +57,10 @@ def check(node: Node, explained: set[int]) -> Iterator[Finding]:
 
 
 def _covered(node: Node, source: str, code: str, message: str) -> bool:
-    """Whether another finding says the same: a lost GPU, or the kernel log that was not read."""
+    """Whether another finding says the same: a lost GPU, or the kernel log that was not read; and what nobody misses: where PCI was
+    read and shows no GPU, logs and containers have nothing to tell."""
+    if not node.devices and source in _OF_A_GPU and not any(one.get("source") == "pci" for one in node.inventory.problems):
+        return True
     if source == "pci" and any(
         why_lost(node, device) and str((device.get("pci") or {}).get("address")) in message for device in node.devices
     ):
