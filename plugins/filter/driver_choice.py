@@ -142,7 +142,7 @@ def _installed(facts: Mapping[str, Any]) -> Installed | None:
         return None
     # Package versions may begin with an epoch; the packages of one driver version may be of more than one revision.
     packages = [str(text).rpartition(":")[2].partition("-") for text in (driver.get("packages") or {}).values()]
-    revisions = {revision for upstream, _, revision in packages if upstream == version and revision}
+    revisions = {revision for upstream, _dash, revision in packages if upstream == version and revision}
     return Installed(str(version), revisions.pop() if len(revisions) == 1 else None, driver.get("kernel_module"))
 
 
