@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import os
 import subprocess
 from pathlib import Path
@@ -63,7 +64,8 @@ def test_stand_ins_answer_as_recorded(name: str, tmp_path: Path) -> None:
         script = tmp_path / "root/usr/local/bin" / command["argv"][0]
         if script.is_file():
             here = tmp_path / "stand-in"
-            here.write_text(script.read_text(encoding="utf-8").replace("/usr/share/fakegpu/commands", str(outputs)), encoding="utf-8")
+            here.write_text(script.read_text(encoding="utf-8").replace("/usr/share/fakegpu/commands", shlex.quote(str(outputs))),
+                            encoding="utf-8")
             done = subprocess.run(["sh", str(here), *command["argv"][1:]], capture_output=True, text=True, check=False)
             assert (done.returncode, done.stdout, done.stderr) == (command["rc"], command["stdout"], command["stderr"])
             checked += 1
