@@ -20,7 +20,7 @@ class Source:
                  wanted: frozenset[str] = frozenset()) -> None:
         self.host, self.name, self.timeout = host, name, timeout
         self._problems, self._wanted = problems, wanted
-        self._refused: dict[str, list[str]] = {}
+        self._refused: list[str] = []
         self._silent = False
 
     def wants(self, subset: str) -> bool:
@@ -41,7 +41,7 @@ class Source:
         if error.code != "not_permitted":
             self.problem(error.code, str(error))
             return
-        paths = self._refused.setdefault(error.code, [])
+        paths = self._refused
         paths.append(str(error).rpartition(":")[0])
         message = f"{paths[0]}: permission denied"
         more = f" (and {len(paths) - 1} more); read as root to see it all" if len(paths) > 1 else "; read as root to see it"
