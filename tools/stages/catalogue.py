@@ -12,7 +12,7 @@ from .runner import Stage
 
 _PYTEST = "{python} -m pytest -q --basetemp={work}/tmp"
 # What nodes never run; tests of modules are about Ansible's side of them.
-_CONTROLLER_ONLY = ("plugins/modules", "plugins/filter", "plugins/plugin_utils", "tools/stages")
+_CONTROLLER_ONLY = ("roles", "plugins/modules", "plugins/action", "plugins/filter", "plugins/plugin_utils", "tools/stages")
 _NODE = " ".join(("tests/unit", *(f"--ignore-glob=*/{folder}/*" for folder in _CONTROLLER_ONLY)))
 _GENERATORS = ("render_tables", "render_schema")
 _GALAXY = "{python} -m ansible galaxy collection"
