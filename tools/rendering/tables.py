@@ -230,6 +230,22 @@ def _fitness(data: Path) -> str:
     return "{\n" + ",\n".join(f"{_line(key)}:{_line(rows)}" for key, rows in tables.items()) + "\n}"
 
 
+# Of data/nvidia_packages.yml: where a row comes from stays there, as everywhere.
+_OF_THE_SOURCE = ("source", "checked", "confidence", "note")
+_DELIVERY = ("same_as", "by_major", "codenames", "keys_of_nvidia", "deliverers", "package_sets")
+
+
+def _delivery(data: Path) -> str:
+    """Every table of nvidia_packages.yml with all that look-ups use; a row of sets a line, a deliverer a line."""
+    content = load(data / "nvidia_packages.yml")
+    parts = []
+    for key in _DELIVERY:
+        rows = content[key]["rows"]
+        columns = sorted({column for row in (rows.values() if isinstance(rows, dict) else rows) if isinstance(row, dict) for column in row})
+        parts.append(f'"{key}":{_rows(rows, tuple(column for column in columns if column not in _OF_THE_SOURCE))}')
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
 def render(data: Path) -> dict[str, str]:
     """Path in the checkout -> text of each generated module."""
     result = {}
@@ -242,4 +258,6 @@ def render(data: Path) -> dict[str, str]:
     amd_title = "Names of AMD APUs and older cards by PCI device id and revision."
     result[f"{FOLDER}/amd_names_table.py"] = _module(amd_title, ["amd_gpus.yml"], f"\n{amd_names}\n")
     result[f"{FOLDER}/fitness_table.py"] = _module("What a card is good for.", ["fitness.yml"], _fitness(data))
+    delivery_title = "Who delivers NVIDIA drivers: repositories, names, holds, headers."
+    result[f"{FOLDER}/delivery_table.py"] = _module(delivery_title, ["nvidia_packages.yml"], _delivery(data))
     return result
