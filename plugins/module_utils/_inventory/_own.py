@@ -1,0 +1,9 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the files that this collection keeps on a node. Readers look for them, plans write them."""
+
+from __future__ import annotations
+
+RECORD = "/var/lib/gpufleet/nvidia_driver.json"
+PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-driver.pref"
+MODPROBE = "/etc/modprobe.d/gpufleet-nvidia.conf"

@@ -1,0 +1,167 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the plan that takes back what this collection did on a node, by its record, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._check._node import Node, join
+from .._inventory._own import MODPROBE, RECORD
+from . import _hold, _preflight
+from ._configuration import initramfs_command
+from ._modprobe import BLACKLIST
+from ._node_state import SERVICES
+from ._refuse import refuse
+from .order import Order
+from .steps import Plan, Refusal, Step
+
+
+def plan(inventory: Any, order: Order) -> Plan:
+    """The plan for state absent. Without a record there is nothing of ours; a driver that is there all the same is refused."""
+    node = Node(inventory)
+    record = node.get("packages.record")
+    if not record:
+        return _without_record(node)
+    steps = _steps(node, order, record)
+    if not steps:
+        return Plan("nothing_to_do", reasons=("all that was installed here by this collection is gone",))
+    refusals = tuple(one for one in _preflight.before(inventory, order) if one.code not in _IRRELEVANT)
+    if any(one.severity == "critical" for one in refusals):
+        return Plan("refused", refusals=refusals)
+    names = _installed(node, record)
+    reasons = (f"state is absent: {len(names)} packages, files and locks of this collection go",) if names else ("state is absent",)
+    return Plan(
+        "change",
+        tuple(steps),
+        reasons,
+        refusals,
+        reboot_reasons=tuple(_reboot(node, order, names)),
+        touches={"services": [step.values["name"] for step in steps if step.kind == "service"]},
+    )
+
+
+# Preflight that concerns an installation only.
+_IRRELEVANT = ("ND-HELD", "ND-LOCKED-VERSION", "ND-MIXED-ORIGIN", "ND-RUNFILE", "ND-PASSED-THROUGH")
+
+
+def _without_record(node: Node) -> Plan:
+    problem = next((one for one in node.problems("room") if RECORD in str(one.get("message"))), None)
+    if problem is not None:
+        return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", RECORD, path=RECORD, error=problem.get("message")),))
+    version = node.get("nvidia.driver.installed_version")
+    if not version:
+        return Plan("nothing_to_do", reasons=("this collection has installed no driver here, and none is installed",))
+    names = sorted(node.get("nvidia.driver.packages") or {})
+    refusal: Refusal = refuse(node, "ND-NO-RECORD", RECORD, path=RECORD, version=version, packages=" ".join(names) or "PACKAGES")
+    return Plan("refused", refusals=(refusal,))
+
+
+def _installed(node: Node, record: dict[str, Any]) -> list[str]:
+    installed = node.get("packages.installed") or {}
+    return [name for name in sorted(record.get("packages") or {}) if name in installed]
+
+
+def _steps(node: Node, order: Order, record: dict[str, Any]) -> list[Step]:
+    """In the order that leaves a working node wherever it breaks off: locks, daemons, packages, repositories, files, record."""
+    manager = str(node.get("packages.manager"))
+    names = _installed(node, record)
+    files: dict[str, str] = node.get("packages.own_files") or {}
+    reason = "this collection set it up"
+    steps = _hold.unlock(node, _locks(node, record), reason)
+    steps += _streams(node, record)
+    if names:
+        steps += _stop(node)
+        steps.append(
+            Step(
+                "packages_absent",
+                f"remove {join(names)}",
+                "this collection installed them",
+                {"manager": _manager(manager, node), "names": names, "purge": manager == "dpkg", "lock_timeout": order.wait_for_lock},
+                disruptive=True,
+                slow=True,
+            )
+        )
+    for repository in record.get("repositories") or ():
+        for key in ("path", "key_path"):
+            if repository.get(key) and repository[key] in files:
+                steps.append(Step("file_absent", f"remove {repository[key]}", reason, {"path": repository[key]}))
+    kept = _kept_files(order, files)
+    for path in record.get("files") or ():
+        if path in files and path not in kept:
+            steps.append(Step("file_absent", f"remove {path}", reason, {"path": path}))
+    if kept and files[MODPROBE] != BLACKLIST:
+        steps.append(
+            Step(
+                "file",
+                f"write {MODPROBE}",
+                "nouveau stays away (restore_nouveau is false)",
+                {"path": MODPROBE, "content": BLACKLIST, "mode": "0644"},
+            )
+        )
+    if order.restore_nouveau and MODPROBE in files and order.update_initramfs:
+        steps.append(
+            Step("command", "rebuild the initramfs of every kernel", "nouveau comes back", {"argv": initramfs_command(node)}, slow=True)
+        )
+    return steps + _record(steps, kept)
+
+
+def _manager(manager: str, node: Node) -> str:
+    from ._node_state import family
+
+    return "apt" if manager == "dpkg" else "zypper" if family(node) == "suse" else "dnf"
+
+
+def _kept_files(order: Order, files: dict[str, str]) -> list[str]:
+    """Without our blacklist nouveau would come back at the next boot, and that has to be asked for."""
+    return [MODPROBE] if MODPROBE in files and not order.restore_nouveau else []
+
+
+def _record(steps: list[Step], kept: list[str]) -> list[Step]:
+    """The record goes last; it stays for what is left."""
+    if not steps:
+        return []
+    if not kept:
+        return [Step("file_absent", f"remove {RECORD}", "nothing of this collection is left", {"path": RECORD})]
+    left = {"schema_version": 1, "packages": {}, "files": kept, "repositories": [], "locks": []}
+    content = json.dumps(left, indent=1, sort_keys=True) + "\n"
+    return [Step("file", f"write {RECORD}", f"{join(kept)} is left", {"path": RECORD, "content": content, "mode": "0600"})]
+
+
+def _locks(node: Node, record: dict[str, Any]) -> list[dict[str, Any]]:
+    ours = {str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())}
+    return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours]
+
+
+def _streams(node: Node, record: dict[str, Any]) -> list[Step]:
+    there = node.get("packages.streams") or {}
+    names = [
+        str(pattern).partition(":")[0] for lock in record.get("locks") or () if lock.get("kind") == "stream" for pattern in lock["patterns"]
+    ]
+    return [
+        Step(
+            "command",
+            f"reset the module stream {name}:{there[name]}",
+            "this collection enabled it",
+            {"argv": ["dnf", "-y", "module", "reset", name]},
+        )
+        for name in names
+        if name in there
+    ]
+
+
+def _stop(node: Node) -> list[Step]:
+    return [
+        Step("service", f"stop {unit}", "its package goes", {"name": unit, "state": "stopped", "enabled": False}, disruptive=True)
+        for fact, unit in reversed(list(SERVICES.items()))
+        if node.get(f"nvidia.services.{fact}") == "active" and fact != "dcgm"
+    ]
+
+
+def _reboot(node: Node, order: Order, names: list[str]) -> list[str]:
+    loaded = node.get("nvidia.driver.loaded_version")
+    found = [f"module {loaded} stays loaded until the next boot"] if loaded and names else []
+    if order.restore_nouveau and MODPROBE in (node.get("packages.own_files") or {}):
+        found.append("nouveau comes back with the next boot")
+    return found

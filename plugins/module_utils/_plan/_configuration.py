@@ -1,0 +1,148 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the steps of a plan that are no packages: holds, files, initramfs, the kernel module, services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._check._node import Node, at
+from .._inventory._own import MODPROBE, PREFERENCES
+from .._knowledge.delivery import Deliverer
+from . import _hold
+from ._modprobe import modprobe_text, options_text
+from ._node_state import SERVICES, changed_names, family, has_program
+from ._transition import load_steps, reload_steps, transition
+from .order import Order
+from .steps import Chosen, Step
+
+__all__ = ["after_packages", "before_packages", "drift", "reboot_reasons", "steps"]
+
+
+def steps(inventory: Any, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
+    """All of them in their order. changes: the transaction of packages (Change of _packages.types), empty where none is needed; it
+    belongs between `before_packages` and `after_packages`."""
+    return [
+        *before_packages(inventory, order, chosen, deliverer, changes),
+        *after_packages(inventory, order, chosen, deliverer, changes),
+    ]
+
+
+def before_packages(inventory: Any, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
+    """What the transaction has to find: pins and streams that it resolves by, and nouveau's blacklist, so that an initramfs which the
+    packages' own scripts build has it already."""
+    node = Node(inventory)
+    return [*_hold.before_packages(node, order, chosen, deliverer, changes), *_modprobe(node, order, changes)]
+
+
+def after_packages(inventory: Any, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
+    """What needs the packages: locks of installed versions, the initramfs, the kernel module, services."""
+    node = Node(inventory)
+    found = _hold.after_packages(node, order, chosen, deliverer, changes)
+    found += _initramfs(node, order, changes)
+    way = transition(inventory, order, chosen, changes)
+    if way.kind == "load":
+        found += load_steps(inventory, way.reasons[0])
+    elif way.kind == "reload":
+        found += reload_steps(inventory, way.reasons[0])
+    return found + _services(node, order, changes, way.kind)
+
+
+def reboot_reasons(inventory: Any, order: Order, chosen: Chosen, changes: Sequence[Any]) -> list[str]:
+    """Why the node has to reboot before the driver is in use; empty where nothing, a load or a reload is enough."""
+    way = transition(inventory, order, chosen, changes)
+    return list(way.reasons) if way.kind == "reboot" else []
+
+
+def drift(inventory: Any, order: Order) -> list[str]:
+    """What somebody else changed of what this collection set up on the node, by its record."""
+    node = Node(inventory)
+    record = node.get("packages.record") or {}
+    files: dict[str, str] = node.get("packages.own_files") or {}
+    installed: dict[str, Any] = node.get("packages.installed") or {}
+    found = [f"{path} is gone" for path in record.get("files") or () if path not in files]
+    if record.get("locks") and order.hold and node.get("nvidia.driver.held") is False and PREFERENCES not in (record.get("files") or ()):
+        found.append("the lock of the driver's packages is gone")
+    if MODPROBE in files and files[MODPROBE] != modprobe_text(order):
+        found.append(f"{MODPROBE} says something else than the options do")
+    for name, version in (record.get("packages") or {}).items():
+        now = at(installed.get(name), "version")
+        if version and now and now != version:
+            found.append(f"{name} is {now}, {version} was installed here")
+        elif version and installed and not now:
+            found.append(f"{name} {version} was installed here and is gone")
+    return found
+
+
+def _modprobe(node: Node, order: Order, changes: Sequence[Any]) -> list[Step]:
+    """Our file for modprobe where it is there already, where parameters are wished, or where nothing else keeps nouveau away."""
+    there = (node.get("packages.own_files") or {}).get(MODPROBE)
+    blacklisted = node.get("kernel.nouveau_blacklisted")
+    if there is None and not order.module_parameters and blacklisted is not False:
+        return []
+    text = modprobe_text(order)
+    if there == text:
+        return []
+    if there is None:
+        reason = "nothing keeps nouveau away from the GPUs yet" if blacklisted is False else "module_parameters"
+    else:
+        reason = "module_parameters changed" if _parameters_change(node, order) else "somebody changed this file"
+    return [Step("file", f"write {MODPROBE}", reason, {"path": MODPROBE, "content": text, "mode": "0644"}, undo=f"rm {MODPROBE}")]
+
+
+def _parameters_change(node: Node, order: Order) -> bool:
+    there = (node.get("packages.own_files") or {}).get(MODPROBE) or ""
+    return sorted(options_text(there)) != sorted(f"{key}={value}" for key, value in order.module_parameters)
+
+
+def _initramfs(node: Node, order: Order, changes: Sequence[Any]) -> list[Step]:
+    """Rebuild only where the early boot would do something else than the files say: it takes minutes on many kernels."""
+    if not order.update_initramfs:
+        return []
+    inside = node.get("kernel.nouveau_in_initramfs")
+    if inside:
+        reason = "the initramfs would load nouveau"
+    elif inside is None and node.get("kernel.nouveau_blacklisted") is False:
+        reason = "nouveau was not blacklisted, and whether the initramfs has it cannot be seen"
+    elif _parameters_change(node, order):
+        reason = "module parameters count in the early boot too"
+    else:
+        return []
+    return [Step("command", "rebuild the initramfs of every kernel", reason, {"argv": initramfs_command(node)}, slow=True)]
+
+
+def initramfs_command(node: Node) -> list[str]:
+    """The distribution's own program for it."""
+    for program, argv in (
+        ("update-initramfs", ["update-initramfs", "-u", "-k", "all"]),
+        ("dracut", ["dracut", "--regenerate-all", "--force"]),
+        ("mkinitrd", ["mkinitrd"]),
+    ):
+        if has_program(node, program):
+            return argv
+    return ["update-initramfs", "-u", "-k", "all"] if family(node) == "debian" else ["dracut", "--regenerate-all", "--force"]
+
+
+def _services(node: Node, order: Order, changes: Sequence[Any], way: str) -> list[Step]:
+    """Daemons of the driver: enabled, and started where the module is there to be served."""
+    names = changed_names(changes)
+    found = []
+    for fact, wanted in (("persistenced", order.persistence), ("fabricmanager", bool(node.get("nvidia.fabric.required"))), ("imex", False)):
+        unit, state = SERVICES[fact], node.get(f"nvidia.services.{fact}")
+        comes = any(name.startswith(unit) for name in names)
+        sleeps = state in ("inactive", "failed") and wanted
+        if (fact == "imex" or wanted) and (comes or (sleeps and way != "reboot")) and state != "active":
+            start = way != "reboot"
+            what = f"enable and start {unit}" if start else f"enable {unit}, which starts with the next boot"
+            reason = "it comes with the driver" if comes else f"it is {state}"
+            found.append(
+                Step(
+                    "service",
+                    what,
+                    reason,
+                    {"name": unit, "state": "started" if start else None, "enabled": True},
+                    undo=f"systemctl disable --now {unit}",
+                )
+            )
+    return found

@@ -1,0 +1,81 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what several parts of a plan ask a node: its kernels, its programs, who uses its GPUs. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._check._node import Node, Section, at
+from .._inventory._versions import version_key
+
+BUILT = ("installed", "installed-weak")
+# fact of nvidia.services -> unit; in the order in which they are started
+SERVICES = {"persistenced": "nvidia-persistenced", "fabricmanager": "nvidia-fabricmanager", "imex": "nvidia-imex", "dcgm": "nvidia-dcgm"}
+# Names of the daemons of these units as /proc/PID/comm cuts them: they stop with their unit.
+_DAEMONS = {"nvidia-persiste": "persistenced", "nv-fabricmanage": "fabricmanager", "nvidia-imex": "imex", "nv-hostengine": "dcgm"}
+# In the order in which they can be unloaded: each uses those after it.
+MODULES = ("nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia")
+_DEBIAN_LIKE = ("debian", "ubuntu")
+_SUSE_LIKE = ("suse", "sles", "opensuse")
+
+
+def kernels_to_boot(node: Node) -> list[Section]:
+    """The installed kernels that should boot with a driver: the running one, the next one, every newer one, and those that the
+    driver is built for already or has headers for. An old kernel without headers is left alone."""
+    running = str(node.get("kernel.release") or "")
+    chosen = []
+    for entry in node.items("kernel.installed"):
+        release = str(entry.get("release"))
+        newer = bool(running) and version_key(release) > version_key(running)
+        if release == running or entry.get("next_boot") or newer or entry.get("headers") or at(entry, "modules.nvidia"):
+            chosen.append(entry)
+    return chosen
+
+
+def has_program(node: Node, name: str) -> bool:
+    """Whether a program is in the folders for programs; False where nobody looked."""
+    programs = node.get("system.programs")
+    return isinstance(programs, list) and name in programs
+
+
+def family(node: Node) -> str:
+    """debian, suse or el: whose commands and paths fit."""
+    names = [str(node.get("system.distribution") or ""), *map(str, node.get("system.distribution_like") or ())]
+    for name in names:
+        word = name.lower().partition("-")[0]
+        if word in _DEBIAN_LIKE:
+            return "debian"
+        if word in _SUSE_LIKE:
+            return "suse"
+    return "debian" if node.get("packages.manager") == "dpkg" else "el"
+
+
+def stoppable(node: Node, holder: Section) -> bool:
+    """Whether a process that holds a GPU is the daemon of a unit that runs here and that can be stopped."""
+    fact = _DAEMONS.get(str(holder.get("name") or "")[:15])
+    return fact is not None and node.get(f"nvidia.services.{fact}") == "active"
+
+
+def users(node: Node) -> list[str] | None:
+    """Who uses NVIDIA GPUs, as "python3 (4242)", daemons of the driver left out; None where nobody can tell."""
+    holders = node.get("health.gpu_holders")
+    told = [item for item in holders or () if isinstance(item, dict) and not item.get("service")]
+    told += [item for device in node.nvidia for item in device.get("processes") or () if isinstance(item, dict)]
+    names = sorted({f"{item.get('name') or 'unknown'} ({item.get('pid')})" for item in told})
+    return names if names or isinstance(holders, list) else None
+
+
+def packaged(node: Node) -> bool:
+    """Whether the driver is, or may become, the package manager's own: nobody else owns it."""
+    return node.get("nvidia.driver.managed_by") in (None, "none", "packages")
+
+
+def secure(node: Node) -> bool:
+    """Whether the kernel takes signed modules only."""
+    return bool(node.get("kernel.secure_boot"))
+
+
+def changed_names(changes: Any) -> set[str]:
+    """The names of packages that a transaction puts onto the node, in a version that was not there."""
+    return {str(change.name) for change in changes if change.action != "remove"}

@@ -1,0 +1,207 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what stands in the way of a driver before the first change, or is to be known. Texts are rows of data/refusals.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .._check._node import Node, address, at, join, name, passed_through
+from .._inventory._own import PREFERENCES
+from . import _preflight_build, _preflight_room
+from ._node_state import packaged, users
+from ._refuse import refuse
+from .order import Order
+from .steps import Chosen, Refusal
+
+__all__ = ["after", "before", "busy", "no_gpu", "owner_serves"]
+
+_OWNERS = {
+    "operator": "ND-OWNER-OPERATOR",
+    "jetpack": "ND-OWNER-JETPACK",
+    "dgx_os": "ND-OWNER-DGX-OS",
+    "image": "ND-OWNER-IMAGE",
+    "vgpu": "ND-OWNER-VGPU",
+    "wsl": "ND-OWNER-WSL",
+}
+
+
+def no_gpu(inventory: Any, order: Order) -> Refusal | None:
+    """What to say of a node without an NVIDIA GPU: a warning to skip it by, or critical where when_no_gpu is fail. None where there
+    is one, given to a guest or not, and where PCI could not be read."""
+    node = Node(inventory)
+    if any(device.get("vendor") == "nvidia" for device in node.devices) or node.problems("pci"):
+        return None
+    return refuse(node, "ND-NO-GPU", severity="critical" if order.when_no_gpu == "fail" else "warning")
+
+
+def owner_serves(inventory: Any, order: Order) -> bool:
+    """Whether somebody else manages the driver of this node and it satisfies the wish: then there is nothing to do."""
+    node = Node(inventory)
+    return _owner(node) is not None and order.state != "absent" and _satisfied(node, order)
+
+
+def before(inventory: Any, order: Order, today: str | None = None) -> list[Refusal]:
+    """What is known before the package manager is asked, what stops first. For a node where something is to be done.
+    today: YYYY-MM-DD, unused where no row has a date."""
+    node = Node(inventory)
+    return _acknowledged(
+        order, [*_place(node), *_owned(node, order), *_cards(node), *_packages(node, order), *_lock(node, order), *busy(inventory, order)]
+    )
+
+
+def after(inventory: Any, order: Order, chosen: Chosen, closure: Any, today: str | None = None) -> list[Refusal]:
+    """What is known once a driver is chosen and its transaction (Closure of _packages.types) resolved."""
+    node = Node(inventory)
+    return _acknowledged(
+        order,
+        [
+            *_preflight_build.check(node, order, chosen, closure, today),
+            *_held_change(node, order, closure),
+            *_preflight_room.check(node, closure, chosen),
+        ],
+    )
+
+
+def busy(inventory: Any, order: Order) -> list[Refusal]:
+    """Jobs that a change would hit: processes, MIG instances in use, an undrained kubelet or slurmd. Critical where when_busy is
+    refuse; else warnings, and for `wait` the one who executes asks again until none is left."""
+    node = Node(inventory)
+    severity = "critical" if order.when_busy == "refuse" else "warning"
+    return [one._replace(severity=severity) for one in _busy(node)]
+
+
+def _busy(node: Node) -> Iterator[Refusal]:
+    held = users(node)
+    if held:
+        yield refuse(node, "ND-BUSY", processes=join(held))
+    for device in node.nvidia:
+        instances = at(device, "mig.instances") or []
+        if instances and held != []:  # idle ones are made again by whoever made them
+            yield refuse(node, "ND-BUSY-MIG", address(device), gpu=name(device), count=len(instances))
+    for manager in node.items("health.workload_managers"):
+        if manager.get("drained") is not True:
+            code = "ND-NOT-DRAINED-KUBELET" if manager.get("name") == "kubelet" else "ND-NOT-DRAINED-SLURMD"
+            yield refuse(node, code, str(manager.get("name")), host=manager.get("node") or "NODE")
+
+
+def _place(node: Node) -> Iterator[Refusal]:
+    if node.container and not node.wsl:
+        yield refuse(node, "ND-CONTAINER")
+
+
+def _owner(node: Node) -> str | None:
+    """Who else manages the driver of this node."""
+    if node.wsl:
+        return "wsl"
+    if node.get("system.image_based"):
+        return "image"
+    manager = node.get("nvidia.driver.managed_by")
+    return str(manager) if manager in _OWNERS else None
+
+
+def _owned(node: Node, order: Order) -> Iterator[Refusal]:
+    owner = _owner(node)
+    if owner is not None and not (order.state != "absent" and _satisfied(node, order)):
+        yield refuse(node, _OWNERS[owner], version=node.driver_version or "none", wish=order.wish)
+    runfile = node.get("packages.runfile")
+    if runfile and owner is None and not order.replace_runfile:
+        version = runfile.get("version") or "of unknown version"
+        yield refuse(
+            node,
+            "ND-RUNFILE",
+            version=version,
+            paths=join(runfile.get("paths") or ["/var/lib/nvidia"], 4),
+            use=({"replace_runfile": "true"},),
+        )
+
+
+def _satisfied(node: Node, order: Order) -> bool:
+    version = node.driver_version
+    return version is not None and order.wish.allows(version)
+
+
+def _cards(node: Node) -> Iterator[Refusal]:
+    """Cards that a guest has: without any other there is nothing to drive here."""
+    given = [device for device in node.devices if device.get("vendor") == "nvidia" and passed_through(device)]
+    for device in given:
+        yield refuse(
+            node,
+            "ND-PASSED-THROUGH",
+            address(device),
+            severity="warning" if node.nvidia else None,
+            gpu=name(device),
+            driver=at(device, "pci.kernel_driver"),
+        )
+
+
+def _packages(node: Node, order: Order) -> Iterator[Refusal]:
+    broken = [str(package) for package in node.get("packages.broken") or ()]
+    if broken:
+        yield refuse(node, "ND-HALF-CONFIGURED", "packages", packages=join(broken))
+    if not packaged(node):
+        return
+    origins: dict[str, list[str]] = {}
+    for package in sorted(node.get("nvidia.driver.packages") or {}):
+        origin = at(node.get("packages.installed"), "placeholder") or (node.get("packages.installed") or {}).get(package, {}).get("origin")
+        if origin and origin not in ("local", "now"):
+            origins.setdefault(str(origin), []).append(package)
+    if len(origins) > 1:
+        told = join(f"{origin} ({join(names, 3)})" for origin, names in sorted(origins.items()))
+        yield refuse(node, "ND-MIXED-ORIGIN", "packages", origins=told)
+    if order.state != "absent" and not _satisfied(node, order):
+        yield from _held(node, sorted(node.get("nvidia.driver.packages") or {}))
+
+
+def _held_change(node: Node, order: Order, closure: Any) -> Iterator[Refusal]:
+    """Held packages that the transaction would change, or that may be why there is none."""
+    if closure.error:
+        return
+    changed = [str(change.name) for change in closure.changes if change.action not in ("install", "reinstall")]
+    yield from _held(node, changed, apt_marks_only=True)
+
+
+def _held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iterator[Refusal]:
+    """Holds of others on these packages. Our own are replaced by the plan."""
+    from .._inventory._package_locks import holds
+
+    record = node.get("packages.record") or {}
+    ours = {str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())}
+    locks = [lock for lock in node.items("packages.locks") if lock.get("path") != PREFERENCES and str(lock.get("pattern")) not in ours]
+    installed: dict[str, Any] = node.get("packages.installed") or {}
+    held = {package: [lock for lock in locks if holds(lock, package)] for package in packages}
+    marked = [
+        package
+        for package in packages
+        if at(installed.get(package), "held")
+        and not held[package]
+        and not any(holds(lock, package) for lock in node.items("packages.locks"))
+    ]
+    paths = sorted({str(lock.get("path")) for found in held.values() for lock in found})
+    names = sorted({*marked, *(package for package, found in held.items() if found and not apt_marks_only)})
+    if marked:
+        yield refuse(node, "ND-HELD", "packages", packages=join(marked), names=" ".join(marked))
+    elif names:
+        yield refuse(node, "ND-LOCKED-VERSION", "packages", packages=join(names), paths=join(paths), path=paths[0])
+
+
+def _lock(node: Node, order: Order) -> Iterator[Refusal]:
+    """Another package manager at work: a run waits for it as long as wait_for_lock says."""
+    holder = node.get("packages.lock_holder")
+    if holder:
+        severity = None if order.wait_for_lock == 0 else "warning"
+        yield refuse(
+            node,
+            "ND-PACKAGE-MANAGER-BUSY",
+            "packages",
+            severity=severity,
+            name=holder.get("name") or "unknown",
+            pid=holder.get("pid"),
+            seconds=order.wait_for_lock,
+        )
+
+
+def _acknowledged(order: Order, found: list[Refusal]) -> list[Refusal]:
+    """What the operator lives with does not stop."""
+    return [one._replace(severity="warning") if order.allows_acknowledged(one.code) else one for one in found]

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: whether a chosen driver fits the kernels, the compiler, Secure Boot and the software of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .._check._node import Node, at, join, older, version_key
+from .._knowledge import nvidia
+from ._node_state import changed_names, family, kernels_to_boot, secure
+from ._refuse import refuse
+from .order import Order
+from .steps import Chosen, Refusal
+
+
+def check(node: Node, order: Order, chosen: Chosen, closure: Any, today: str | None) -> Iterator[Refusal]:
+    """All of it, what stops first."""
+    yield from _kernel(node, chosen)
+    if chosen.build == "dkms":
+        yield from _headers(node, chosen, closure)
+        yield from _compiler(node, closure)
+        yield from _secure_boot(node, chosen)
+    yield from _branch(node, chosen, today)
+    yield from _cuda(node, chosen)
+
+
+def _kernel(node: Node, chosen: Chosen) -> Iterator[Refusal]:
+    """Kernels older than the branch wants. Nobody publishes the newest kernel that a branch builds for."""
+    row = nvidia.branch(chosen.branch)
+    if row is None or row.min_kernel is None:
+        return
+    for entry in kernels_to_boot(node):
+        release = str(entry.get("release"))
+        if older(release, row.min_kernel) and _matters(node, entry):
+            yield refuse(node, "ND-KERNEL-TOO-OLD", f"kernel {release}", kernel=release, branch=chosen.branch, minimum=row.min_kernel)
+
+
+def _matters(node: Node, entry: dict[str, Any]) -> bool:
+    """Whether the next boot depends on a kernel."""
+    release, next_boot = entry.get("release"), node.get("kernel.next_boot_release")
+    return bool(entry.get("next_boot")) or (next_boot is None and release == node.get("kernel.release"))
+
+
+def _headers(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
+    names = changed_names(closure.changes)
+    for entry in kernels_to_boot(node):
+        release = str(entry.get("release"))
+        if entry.get("headers") is False and not any(one.endswith(release) for one in names):
+            package = f"linux-headers-{release}" if family(node) == "debian" else f"kernel-devel-{release}"
+            severity = None if _matters(node, entry) else "warning"
+            yield refuse(node, "ND-NO-HEADERS", f"kernel {release}", severity=severity, kernel=release, package=package)
+
+
+def _compiler(node: Node, closure: Any) -> Iterator[Refusal]:
+    """Modules are built by the compiler that the kernel was built by."""
+    kernel = str(node.get("kernel.compiler") or "")
+    if not kernel or kernel.startswith("clang"):
+        return
+    wanted = version_key(kernel)[0]
+    installed: dict[str, Any] = node.get("packages.installed") or {}
+    versions = {name: at(row, "version") for name, row in installed.items()}
+    versions.update({str(change.name): change.after for change in closure.changes if change.action != "remove"})
+    majors = {major for major in (_gcc(str(name), version) for name, version in versions.items()) if major is not None}
+    if majors and wanted not in majors:
+        found = join(f"gcc {major}" for major in sorted(majors))
+        yield refuse(
+            node,
+            "ND-COMPILER",
+            "compiler",
+            kernel=node.get("kernel.release"),
+            wanted=wanted,
+            found=found,
+            package=f"gcc-{wanted}",
+            use=({"extra_packages": f"gcc-{wanted}"},) if family(node) == "debian" else (),
+        )
+
+
+def _gcc(package: str, version: Any) -> int | None:
+    """The major version of the compiler that a package is, or follows."""
+    stem, _dash, number = package.partition("-")
+    if stem != "gcc":
+        return None
+    if number:
+        return int(number) if number.isascii() and number.isdecimal() else None
+    key = version_key(str(version or "").rpartition(":")[2])
+    return key[0] if key else None
+
+
+def _secure_boot(node: Node, chosen: Chosen) -> Iterator[Refusal]:
+    if not secure(node):
+        return
+    enrolled = node.get("kernel.mok_enrolled")
+    keys = {str(node.get("kernel.signing_key"))} if node.get("kernel.signing_key") else set()
+    keys |= {
+        str(at(entry, "modules.nvidia.signer"))
+        for entry in node.items("kernel.installed")
+        if "/updates/dkms/" in str(at(entry, "modules.nvidia.path")) and at(entry, "modules.nvidia.signer")
+    }
+    if not (isinstance(enrolled, list) and keys & set(map(str, enrolled))):
+        yield refuse(
+            node,
+            "ND-SECURE-BOOT",
+            "Secure Boot",
+            version=chosen.version,
+            use=({"precompiled": "always"},),
+            certificate="/var/lib/shim-signed/mok/MOK.der" if "ubuntu" in str(node.get("system.distribution")) else "/var/lib/dkms/mok.pub",
+        )
+
+
+def _branch(node: Node, chosen: Chosen, today: str | None) -> Iterator[Refusal]:
+    """A branch whose support has ended, and the one to go to."""
+    row = nvidia.branch(chosen.branch)
+    if row is None:
+        return
+    ended = not row.supported or bool(row.eol and today and today[: len(row.eol)] > row.eol)
+    if ended:
+        successor = _successor(node, chosen, today)
+        yield refuse(
+            node,
+            "ND-BRANCH-ENDED",
+            "branch",
+            branch=chosen.branch,
+            eol=row.eol or "an unknown month",
+            successor=successor or "none",
+            use=({"version": str(successor)},) if successor else (),
+        )
+
+
+def _successor(node: Node, chosen: Chosen, today: str | None) -> int | None:
+    from ._branches import field_of
+    from ._cards import cards_of
+    from .wish import Wish
+
+    field = field_of(Wish.parse(f">={chosen.branch}"), cards_of(node.nvidia), None, today)
+    best = field.lasting(row for row in field.served if field.supported(row))
+    return best.number if best else None
+
+
+def _cuda(node: Node, chosen: Chosen) -> Iterator[Refusal]:
+    """Software on the node that wants a newer driver: the major version of CUDA decides."""
+    served = nvidia.cuda_of_branch(chosen.branch)
+    limit = version_key(served)[0] if served else None
+    if limit is None:
+        return
+    for toolkit in node.items("software.cuda_toolkits"):
+        mine = version_key(toolkit.get("version"))
+        if mine and mine[0] > limit:
+            yield refuse(
+                node,
+                "ND-CUDA-NEWER",
+                "CUDA toolkit",
+                what=f"CUDA toolkit {toolkit.get('version')} in {toolkit.get('path')}",
+                branch=chosen.branch,
+                cuda=served,
+            )
+    for torch in node.items("software.pytorch"):
+        backend = str(torch.get("backend") or "")
+        major = backend[2:-1] if backend.startswith("cu") and backend[2:].isdecimal() else ""
+        if major and int(major) > limit:
+            yield refuse(
+                node,
+                "ND-CUDA-NEWER",
+                "PyTorch",
+                what=f"PyTorch {torch.get('version')} ({backend}) in {torch.get('path')}",
+                branch=chosen.branch,
+                cuda=served,
+            )

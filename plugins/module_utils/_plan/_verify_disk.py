@@ -1,0 +1,107 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the links of a verification that are on disk: packages, lock, modules of every kernel that boots, the next boot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._check._node import Node, Section, at, join, same_version
+from .._inventory._package_text import upstream_version
+from ._cards import cards_of, flavours
+from ._node_state import kernels_to_boot, packaged, secure
+from .order import Order
+
+State = tuple[str, str]
+_OWNED = "somebody else manages the driver"
+
+
+def packages(node: Node, order: Order) -> State:
+    """The installed version is one that the wish allows, and nothing is half-way."""
+    broken = [str(one) for one in node.get("packages.broken") or ()]
+    if broken:
+        return "broken", f"{join(broken)} {'is' if len(broken) == 1 else 'are'} not configured"
+    driver = node.get("nvidia.driver") or {}
+    version = driver.get("installed_version") or (None if packaged(node) else node.driver_version)
+    if not version:
+        return "broken", "no driver is installed"
+    if not order.wish.allows(version, revision_of(node)):
+        return "broken", f"{revision_of(node) or version} is installed, which {order.wish} does not allow"
+    return "ok", f"{version} is installed"
+
+
+def revision_of(node: Node) -> str | None:
+    """The revision of the driver's package ("2" of 550.163.01-2); None where none is known."""
+    version = node.get("nvidia.driver.installed_version")
+    rows: dict[str, Any] = node.get("nvidia.driver.packages") or {}
+    for package in sorted(rows):
+        whole = str(rows[package]).rpartition(":")[2]
+        if version and whole.startswith(f"{version}-"):
+            return whole[len(version) + 1 :]
+    return None
+
+
+def lock(node: Node, order: Order) -> State:
+    """Something keeps others from moving the driver."""
+    if not order.hold or not packaged(node):
+        return "not_applicable", "hold is false" if not order.hold else _OWNED
+    held = node.get("nvidia.driver.held")
+    if held is None:
+        return "unknown", "whether the packages are held cannot be seen"
+    return ("ok", "the driver's packages are held") if held else ("broken", "nothing keeps the driver's packages at their branch")
+
+
+def module_built(node: Node, order: Order) -> State:
+    """Every kernel that boots has the module: of the installed version, the right flavour, signed where it has to be."""
+    if not packaged(node):
+        return "not_applicable", _OWNED
+    entries = kernels_to_boot(node)
+    if not entries:
+        return "unknown", "no installed kernel can be seen"
+    wrong = [f"kernel {entry.get('release')} {fault}" for entry in entries if (fault := _fault(node, order, entry))]
+    if wrong:
+        return "broken", join(wrong, 4)
+    return "ok", f"{join(entry.get('release') for entry in entries)} {'has' if len(entries) == 1 else 'have'} the module"
+
+
+def _fault(node: Node, order: Order, entry: Section) -> str:
+    """What is wrong with the module of one kernel; empty where nothing is."""
+    module = at(entry, "modules.nvidia")
+    if not module:
+        return "has no NVIDIA module"
+    version, flavour, signer = module.get("version"), module.get("flavour"), module.get("signer")
+    wanted = node.get("nvidia.driver.installed_version")
+    if version and wanted and not same_version(version, wanted):
+        return f"has module {version}, {wanted} is installed"
+    fitting = {order.flavour} if order.flavour != "auto" else flavours(cards_of(node.nvidia), node.driver_branch or 0)
+    if flavour and fitting and flavour not in fitting:
+        return f"has the {flavour} module, the {' or '.join(sorted(fitting))} one is needed"
+    if secure(node):
+        enrolled = node.get("kernel.mok_enrolled")
+        if not signer:
+            return "has a module without signature, and Secure Boot is on"
+        if "/updates/dkms/" in str(module.get("path")) and isinstance(enrolled, list) and signer not in enrolled:
+            return f"has a module signed by {signer}, whose key is not enrolled"
+    return ""
+
+
+def next_boot(node: Node) -> State:
+    """The kernel that the boot loader starts next has a module."""
+    if not packaged(node):
+        return "not_applicable", _OWNED
+    release = node.get("kernel.next_boot_release")
+    ready = node.get("nvidia.driver.next_boot_ready")
+    if release is None or ready is None:
+        return "unknown", "which kernel boots next, or whether it has a module, is not known"
+    return (
+        ("ok", f"kernel {release} boots next and has the module") if ready else ("broken", f"kernel {release} boots next without a module")
+    )
+
+
+def firmware_version(node: Node) -> str | None:
+    """The version of the GSP firmware by its package."""
+    installed: dict[str, Any] = node.get("packages.installed") or {}
+    for package in sorted(installed):
+        if package.startswith(("firmware-nvidia-gsp", "nvidia-firmware")):
+            return upstream_version(str(at(installed[package], "version") or "")) or None
+    return None
