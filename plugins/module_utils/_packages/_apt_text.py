@@ -8,17 +8,16 @@ Everything here may come from a repository that lies, so names and versions coun
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Record", "Simulation", "SourceLine", "Trouble", "choose_trouble", "first_words", "parse_config_names", "parse_madison",
-           "parse_policy", "parse_records", "parse_shell", "parse_simulation", "parse_sources", "parse_update", "refusal_words",
-           "valid_name", "valid_version"]
+__all__ = ["CODES", "Record", "Simulation", "code_of", "first_words", "lettered", "parse_config_names", "parse_madison", "parse_policy",
+           "parse_records", "parse_shell", "parse_simulation", "refusal_words", "valid_name", "valid_version"]
 
 # Debian policy 5.6.1 and 5.6.12. Capitals and "_" are not allowed there, and dpkg refuses them in names too.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}", re.ASCII)
 _VERSION = re.compile(r"(?:[0-9]{1,9}:)?[0-9][A-Za-z0-9.+~-]{0,255}", re.ASCII)
 _LENGTH = 400  # characters of a message that a person still reads
+_REFUSAL_LENGTH = 2000  # of one that lists dependencies
 
 
 def valid_name(name: str) -> bool:
@@ -104,51 +103,6 @@ def _number(text: str | None, unit: int) -> int | None:
     return -(-int(text) // unit) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 
-# --- Sources and configuration ---------------------------------------------------------------------------------------------
-
-
-class SourceLine(NamedTuple):
-    """One archive of a file of sources: without user and password."""
-
-    uri: str
-    suite: str
-    components: tuple[str, ...]
-
-    def named_in(self, text: str) -> bool:
-        """Whether apt speaks of this archive: as 'URI SUITE …', or by the URL of one of its files."""
-        uri = re.escape(self.uri.rstrip("/"))
-        suite = re.escape(self.suite.strip("/"))
-        flat = self.suite.endswith("/")
-        return re.search(rf"{uri}/?(?:/{suite}|\s+{suite})(?:/|\s|$)" if flat and suite != r"\." else
-                         rf"{uri}/?(?:/dists/{suite}(?:/|\s)|\s+{suite}(?:/|\s|$))" if not flat else rf"{uri}/?[./]*(?:\w|\s)",
-                         text) is not None
-
-    def __str__(self) -> str:
-        return " ".join([self.uri, self.suite, *self.components])
-
-
-_ONE_LINE = re.compile(r"[ \t]*deb[ \t]+(?:\[[^]]*\][ \t]*)?(\S+)[ \t]+(\S+)([^#\n]*)")
-
-
-def parse_sources(text: str, path: str) -> list[SourceLine]:
-    """The binary archives that are switched on in a file of sources, in the format that its name tells (.sources or not)."""
-    if not path.endswith(".sources"):
-        matches = (match for match in map(_ONE_LINE.match, text.splitlines()) if match)
-        return [SourceLine(_bare(match[1]), match[2], tuple(match[3].split())) for match in matches]
-    found = []
-    for stanza in re.split(r"\n[ \t]*\n", re.sub(r"(?m)^#.*\n?", "", text)):
-        fields = {key.lower(): " ".join(value.split())
-                  for key, value in re.findall(r"(?m)^([\w-]+):(.*(?:\n[ \t]+.*)*)", stanza)}
-        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in ("no", "false", "without", "off"):
-            found += [SourceLine(_bare(uri), suite, tuple(fields.get("components", "").split()))
-                      for uri in fields.get("uris", "").split() for suite in fields.get("suites", "").split()]
-    return found
-
-
-def _bare(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)
-
-
 def parse_shell(text: str) -> dict[str, str]:
     """{NAME: value} from `apt-config shell`; values that are quoted twice do not occur there."""
     return {match[1]: match[2].replace("'\\''", "'") for match in re.finditer(r"(?m)^([A-Z_]+)='(.*)'$", text)}
@@ -160,19 +114,10 @@ def parse_config_names(text: str, under: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-# --- Troubles of an update -------------------------------------------------------------------------------------------------
-
-
-class Trouble(NamedTuple):
-    """What apt-get update says of one failure. source: the archive, None where the words name none that is known."""
-
-    code: str
-    message: str
-    source: SourceLine | None
-
+# --- What it complains of -------------------------------------------------------------------------------------------------
 
 # In the order in which one explains the others: a file that does not fit the disk also has the wrong hash.
-_CODES = (
+CODES = (
     ("no_space", r"No space left on device|Disk quota exceeded|don't have enough free space"),
     ("bad_key", r"unsupported filetype|keyring.*(?:not readable|unreadable)|parse keyring|[Mm]alformed (?:Cert|keyring|OpenPGP)"
                 r"|no valid OpenPGP data|(?:key|Cert|keyring)\b.*(?:No such file|could not be opened)"),
@@ -181,55 +126,20 @@ _CODES = (
                       r"|Clearsigned file isn't valid"),
     ("hash_mismatch", r"Hash Sum mismatch|unexpected size|Mirror sync in progress|Hashes of (?:expected|received) file"
                       r"|weak security information|No Hash entry"),
-    ("no_network", r"Could not (?:connect|resolve|handshake|wait)|Unable to connect|[Tt]imed? ?out|Connection (?:failed|refused|reset|closed)"
-                   r"|[Nn]etwork is unreachable|No route to host|failure resolving|Something wicked|Cannot initiate the connection"
+    ("no_network", r"Could not (?:connect|resolve|handshake|wait)|Unable to connect|[Tt]imed? ?out|No route to host|failure resolving"
+                   r"|Connection (?:failed|refused|reset|closed)|[Nn]etwork is unreachable|Something wicked|Cannot initiate the connection"
                    r"|No system certificates|Certificate verification|Error reading from server|\b5\d\d +[A-Z]|\b407 "),
     ("unreadable", r"Permission denied|File not found|could not be read|can't be read|Unable to parse|Unable to (?:read|open)"),
 )
-_FAILURE = re.compile(r"Failed to fetch|GPG error|signature verification|is not signed|does(?:n't| not) have the component", re.DOTALL)
-_SUMMARY = ("Some index files failed to download", "The package lists or status file", "Problem with MergeList")
-
-
-def parse_update(stdout: str, stderr: str, sources: Iterable[SourceLine]) -> list[Trouble]:
-    """The failures of `apt-get update`: its Err, E and W lines. Warnings of which nothing follows are left out."""
-    known = list(sources)
-    told = [_trouble(text, known) for text in _blocks(stdout, r"Err:\d+ (.*)")]
-    for letter, text in _lettered(stderr):
-        if text.startswith(_SUMMARY) and letter == "W" or (letter == "W" and not _FAILURE.search(text)):
-            continue
-        trouble = _trouble(text, known)
-        # The URL of a failed download is the one after redirections; its Err line told the archive already.
-        if trouble.source is None and text.startswith(("Failed to fetch", *_SUMMARY)) and told:
-            continue
-        told.append(trouble)
-    return list(dict.fromkeys(told))
-
-
-def choose_trouble(troubles: Iterable[Trouble]) -> Trouble:
-    """Of several that speak of one archive the one that explains the others."""
-    order = [code for code, _pattern in _CODES]
-    return min(troubles, key=lambda trouble: order.index(trouble.code) if trouble.code in order else len(order))
 
 
 def code_of(text: str) -> str:
     """The code of PackageError for words of apt."""
-    return next((code for code, pattern in _CODES if re.search(pattern, text)), "refused")
+    return next((code for code, pattern in CODES if re.search(pattern, text)), "refused")
 
 
-def _trouble(text: str, sources: list[SourceLine]) -> Trouble:
-    # Of archives that all are named (one is the beginning of another's URL) the longest is meant.
-    named = sorted((source for source in sources if source.named_in(text)), key=lambda source: -len(source.uri))
-    return Trouble(code_of(text), first_words(text), named[0] if named else None)
-
-
-def _blocks(text: str, head: str) -> Iterator[str]:
-    """Lines that match, each with the indented ones that follow."""
-    for match in re.finditer(rf"(?m)^{head}((?:\n[ \t]+\S.*)*)", text):
-        yield match[1] + match[2]
-
-
-def _lettered(text: str) -> list[tuple[str, str]]:
-    """(letter, words) of messages "E: …" and "W: …", with their lines of continuation; apt 3 may write out the words."""
+def lettered(text: str) -> list[tuple[str, str]]:
+    """(letter, words) of the messages "E: …" and "W: …" of apt, with their lines of continuation; apt 3 may write out the words."""
     found: list[tuple[str, str]] = []
     for line in text.splitlines():
         match = re.match(r"(E|W|N|Error|Warning|Notice): (.*)", line)
@@ -279,11 +189,11 @@ def _listed(text: str, title: str) -> list[str]:
 
 
 def refusal_words(stdout: str, stderr: str) -> str:
-    """The essential words of a transaction that apt refuses: unmet dependencies, then its errors."""
-    lines: list[str] = []
-    for title in ("The following packages have unmet dependencies:", _HELD):
-        match = re.search(rf"(?m)^{re.escape(title)}((?:\n  ?.*)*)", stdout)
-        if match:
-            lines += [*([title[:-1]] if title == _HELD else []), *(" ".join(line.split()) for line in match[1].splitlines() if line.strip())]
-    errors = [" ".join(words.split()) for letter, words in _lettered(stderr) if letter == "E"]
-    return "; ".join([*lines, *errors])[:2000]
+    """The essential words of a transaction that apt refuses: held packages, unmet dependencies, and its errors."""
+    held = _listed(stdout, _HELD)
+    unmet = re.search(r"(?m)^The following packages have unmet dependencies:((?:\n .*)*)", stdout)
+    errors = [words for letter, words in lettered(stderr) if letter == "E"]
+    if unmet:  # then a solver that explains itself at length says the same once more
+        errors = [words.partition("\n")[0] for words in errors if "--solver" not in words]
+    lines = [f"{_HELD} {' '.join(held)}" if held else "", *(unmet[1].splitlines() if unmet else ()), *errors]
+    return "; ".join(" ".join(line.split()) for line in lines if line.strip())[:_REFUSAL_LENGTH]
