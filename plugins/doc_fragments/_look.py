@@ -50,6 +50,8 @@ options:
       - containers
       - logs
       - holders
+      - room
+      - workloads
 attributes:
   check_mode:
     description: Can run in C(check_mode) and predict changes, which there are none of.

@@ -945,7 +945,7 @@ ansible_facts:
               returned: always
               type: bool
             nouveau_in_initramfs:
-              description: Whether the initial RAM file system holds nouveau, only known to gpu_check.
+              description: Whether the initial RAM file system would load nouveau, only known to gpu_check.
               returned: always
               type: bool
             compiler:

@@ -44,14 +44,14 @@ def parse_key_names(data: bytes) -> list[str]:
             raise ValueError("a signature list with a wrong length")
         first = at + _LIST_HEADER + header
         for start in range(first, at + size - each + 1, each):
-            name = _common_name(data[start + _OWNER: start + each])
+            name = common_name(data[start + _OWNER: start + each])
             if name and name not in names:
                 names.append(name)
         at += size
     return names
 
 
-def _common_name(certificate: bytes) -> str | None:
+def common_name(certificate: bytes) -> str | None:
     """The subject's common name, the last one in a certificate (the issuer's comes first); None for a bare hash."""
     at = certificate.rfind(_COMMON_NAME)
     if at < 0 or at + 7 > len(certificate):

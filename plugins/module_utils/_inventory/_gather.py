@@ -20,7 +20,7 @@ from ._source import Source
 DEFAULT_SUBSETS = ("devices", "driver", "software", "kernel", "topology")
 SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
-           "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders")
+           "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders", "room", "workloads")
 
 Reader = Callable[[Source, Inventory], dict[str, Any]]
 
@@ -59,14 +59,16 @@ class _Survey:
 
 
 def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIMEOUT, sources: Sequence[str] = SOURCES,
-           deep: bool = False) -> Inventory:
-    """The inventory of a machine. `timeout` is each source's own deadline in seconds; `deep` adds what only checks read."""
+           deep: bool = False, change: bool = False) -> Inventory:
+    """The inventory of a machine. `timeout` is each source's own deadline in seconds; `deep` adds what only checks read, `change`
+    what only a plan and its verification do."""
     from . import pci
 
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
         raise ValueError(f"unknown source {unknown[0]!r}; valid are: {', '.join(SOURCES)}")
     wanted = wanted_subsets(subsets) | (frozenset(("deep", *SUBSETS)) if deep else frozenset())
+    wanted |= frozenset(("change", "processes")) if change else frozenset()
     survey = _Survey(host, wanted, timeout, sources)
     survey.ask("pci", pci.read)
     nvidia, amd = survey.has("nvidia") or _nvidia_hint(host), survey.has("amd") or _amd_hint(host)
@@ -88,6 +90,8 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         survey.ask("containers", containers.read)
     if deep:
         _ask_deeper(survey, nvidia or amd)
+    if change:
+        _ask_for_a_change(survey, holders_known=deep)
     if not survey.known.devices:
         survey.ask("pci", pci.read_nothing)
     survey.ask("memory", _read_memory)
@@ -116,6 +120,16 @@ def _ask_deeper(survey: _Survey, gpu: bool) -> None:
         from . import holders
 
         survey.ask("holders", holders.read)
+
+
+def _ask_for_a_change(survey: _Survey, holders_known: bool) -> None:
+    """What stands in the way of a change, and what an earlier one left."""
+    from . import holders, room, workloads
+
+    if not holders_known:
+        survey.ask("holders", holders.read)
+    survey.ask("room", room.read)
+    survey.ask("workloads", workloads.read)
 
 
 def _read_memory(source: Source, known: Inventory) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import importlib
 import lzma
 import re
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 _MAGIC = (b"070701", b"070702")
@@ -21,6 +22,16 @@ _MODULE = re.compile(r"(?:^|/)nouveau\.ko(?:\.gz|\.xz|\.zst)?$", re.MULTILINE)
 def holds_nouveau(listing: str) -> bool:
     """Whether a list of names, one a line (as lsinitramfs or lsinitrd print them), has the module nouveau."""
     return bool(_MODULE.search(listing))
+
+
+def loads_nouveau(listing: str, quiet: Iterable[str]) -> bool:
+    """Whether the module is in there, and none of the files (paths on the node) that keep it from being loaded is there too."""
+    if not holds_nouveau(listing):
+        return False
+    names = {line.rpartition(" ")[2].lstrip("./") for line in listing.splitlines()}
+    same = {path.lstrip("/") for path in quiet}
+    same |= {f"usr/{path}" for path in same if path.startswith("lib/")} | {path[4:] for path in same if path.startswith("usr/lib/")}
+    return not names & same
 
 
 def names_in(archive: bytes) -> list[str]:

@@ -83,9 +83,11 @@ def parse_module_stream(text: str) -> tuple[str, str] | None:
 
 
 def holds(lock: Lock, name: str) -> bool:
-    """Whether a lock keeps this package from changing its version. A priority below 1000 only prefers one."""
+    """Whether a lock keeps this package from moving on. Of apt's pins one of priority 1000 does, and one that names a version and is
+    above 990, the priority of a release that apt is told to prefer; any other only prefers one."""
     if lock["kind"] == "apt_pin":
-        return lock["priority"] >= 1000 and any(_fits(name, pattern) for pattern in lock["pattern"].split())
+        strong = 1000 if not str(lock.get("pin") or "").startswith("version") else 991
+        return lock["priority"] >= strong and any(_fits(name, pattern) for pattern in lock["pattern"].split())
     pattern = lock["pattern"].split(" ")[0]
     if lock["kind"] == "dnf_versionlock":
         return not pattern.startswith("!") and (_fits(name, pattern) or _fits(name, re.split(r"-\d", pattern, maxsplit=1)[0]))

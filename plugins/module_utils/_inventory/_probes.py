@@ -27,4 +27,11 @@ def _gpu_holders(argument: Any) -> Any:
     return probe_gpu_holders(argument)
 
 
-PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders}
+def _package_lock(argument: Any) -> Any:
+    from ._locks_probe import probe_package_lock
+
+    return probe_package_lock(argument)
+
+
+PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders,
+                           "package_lock": _package_lock}

@@ -49,6 +49,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     release = source.value("/proc/sys/kernel/osrelease")
     vendors = {device.get("vendor") for device in known.devices}
     installed, next_boot = _installed(source, vendors)
+    blacklisted, quiet = _nouveau_blacklisted(source)
     kernel: dict[str, Any] = {
         "release": release,
         "next_boot_release": next_boot,
@@ -56,7 +57,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "iommu": _iommu(source),
         "cgroup_version": cgroup_version(source.text("/proc/self/mountinfo") or ""),
         "nouveau_loaded": _nouveau_loaded(source),
-        "nouveau_blacklisted": _nouveau_blacklisted(source),
+        "nouveau_blacklisted": blacklisted,
         "compiler": parse_compiler(source.value("/proc/version") or ""),
         "installed": installed,
     }
@@ -64,9 +65,14 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         start_asking(source, facts["path"])
     if kernel["secure_boot"]:
         kernel["mok_enrolled"] = _firmware.enrolled_keys(source)
-    if source.wants("deep") and "nvidia" in vendors and (next_boot or release):
-        kernel["nouveau_in_initramfs"] = _nouveau_in_initramfs(source, next_boot or release or "")
+    if _thorough(source) and "nvidia" in vendors and (next_boot or release):
+        kernel["nouveau_in_initramfs"] = _nouveau_in_initramfs(source, next_boot or release or "", quiet)
     return {"system": system, "kernel": kernel}
+
+
+def _thorough(source: Source) -> bool:
+    """Whether somebody asks who needs every kernel and the initramfs: a check or a change."""
+    return source.wants("deep") or source.wants("change")
 
 
 def _installed(source: Source, vendors: Iterable[Any]) -> tuple[list[dict[str, Any]], str | None]:
@@ -97,7 +103,7 @@ def _installed(source: Source, vendors: Iterable[Any]) -> tuple[list[dict[str, A
 def _asked(source: Source, kernel: dict[str, Any]) -> list[dict[str, Any]]:
     """The module files that modinfo is asked about. A fact must not unpack those of ten old kernels: they keep their paths only."""
     releases = {kernel["release"], kernel["next_boot_release"]}
-    return [facts for entry in kernel["installed"] if source.wants("deep") or entry["release"] in releases
+    return [facts for entry in kernel["installed"] if _thorough(source) or entry["release"] in releases
             for facts in entry["modules"].values()]
 
 
@@ -196,21 +202,26 @@ def _nouveau_loaded(source: Source) -> bool | None:
     return "nouveau" in modules if modules else None
 
 
-def _nouveau_blacklisted(source: Source) -> bool | None:
+def _nouveau_blacklisted(source: Source) -> tuple[bool | None, list[str]]:
+    """Whether nouveau is kept away, and by which files."""
     seen = set()  # a file in /etc replaces one of the same name below it (modprobe.d(5))
-    found = False
+    found = []
     for folder in _MODPROBE_FOLDERS:
         for name in source.names(folder):
             if name.endswith(".conf") and name not in seen:
                 seen.add(name)
-                found = found or blacklisted_by_settings(source.text(f"{folder}/{name}", 1 << 16) or "")
+                if blacklisted_by_settings(source.text(f"{folder}/{name}", 1 << 16) or ""):
+                    found.append(f"{folder}/{name}")
     command_line = source.text("/proc/cmdline")
-    return found or blacklisted_by_command_line(command_line or "") if seen or command_line is not None else None
+    if not seen and command_line is None:
+        return None, []
+    return bool(found) or blacklisted_by_command_line(command_line or ""), found
 
 
-def _nouveau_in_initramfs(source: Source, release: str) -> bool | None:
-    """Asks the distribution's own tool, then reads the archive itself; None where neither works."""
-    from ._initramfs import UNPACKED_LIMIT, holds_nouveau, names_in
+def _nouveau_in_initramfs(source: Source, release: str, quiet: list[str]) -> bool | None:
+    """Whether nouveau is in there and nothing beside it (quiet: files that keep it away) keeps it from being loaded. Asks the
+    distribution's own tool, then reads the archive itself; None where neither works."""
+    from ._initramfs import UNPACKED_LIMIT, loads_nouveau, names_in
 
     boot = source.names("/boot")
     names = (f"initrd.img-{release}", f"initramfs-{release}.img", f"initrd-{release}")
@@ -220,10 +231,10 @@ def _nouveau_in_initramfs(source: Source, release: str) -> bool | None:
     for tool in ("lsinitramfs", "lsinitrd"):
         output = source.run(tool, f"/boot/{name}")
         if output and output.ok and output.stdout.strip():
-            return holds_nouveau(re.sub(r" -> .*$", "", output.stdout, flags=re.MULTILINE))
+            return loads_nouveau(re.sub(r" -> .*$", "", output.stdout, flags=re.MULTILINE), quiet)
     archive = source.data(f"/boot/{name}", UNPACKED_LIMIT)
     try:
-        return holds_nouveau("\n".join(names_in(archive))) if archive else None
+        return loads_nouveau("\n".join(names_in(archive)), quiet) if archive else None
     except (ValueError, RecursionError) as error:
         source.problem("unreadable", f"/boot/{name}: {error}")
         return None

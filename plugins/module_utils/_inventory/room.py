@@ -1,0 +1,138 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what a change has to find: space, the package manager's lock, repositories, what this collection did before."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ._firmware import common_name
+from ._inventory import Inventory
+from ._own import MODPROBE, PREFERENCES, RECORD
+from ._repositories import read_repositories
+from ._source import Source
+
+PLACES = ("/boot", "/usr", "/var")
+_DF = re.compile(r"[ \t](\d+)[ \t]+(\d+)[ \t]+(-?\d+)[ \t]+(?:\d+%|-)[ \t]+/")
+_PROGRAMS = ("update-initramfs", "dracut", "mkinitrd", "nvidia-modprobe", "nvidia-uninstall", "ubuntu-drivers", "kubectl", "scontrol")
+_PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/bin")
+_MODULES = ("nvidia", "nvidia_modeset", "nvidia_drm", "nvidia_uvm", "nvidia_peermem")
+# Where the certificate of the key lies that modules are signed with when they are built here: Ubuntu, dkms, akmods.
+_CERTIFICATES = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub", "/etc/pki/akmods/certs/public_key.der")
+_RECORD_LIMIT = 1 << 20
+SCHEMA_VERSION = 1
+
+
+def parse_df(text: str, paths: list[str]) -> dict[str, int]:
+    """{path: MiB that are free} from `df -kP PATHS`. ValueError where there is not one line for each."""
+    lines = text.splitlines()[1:]
+    free = [match[3] for match in map(_DF.search, lines) if match]
+    if len(free) != len(paths) or len(lines) != len(paths):
+        raise ValueError(f"df: {len(free)} file systems for {len(paths)} folders")
+    return {path: max(int(kib), 0) // 1024 for path, kib in zip(paths, free)}
+
+
+def parse_record(text: str) -> dict[str, Any]:
+    """The record of what this collection did: {schema_version, packages: {name: version}, files: [path], repositories: [{path,
+    key_path}], locks: [{kind, patterns}]}. ValueError for anything else."""
+    record = json.loads(text)
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"no record of schema version {SCHEMA_VERSION}")
+    forms = {"packages": dict, "files": list, "repositories": list, "locks": list}
+    for key, form in forms.items():
+        if not isinstance(record.setdefault(key, form()), form):
+            raise ValueError(f"{key} is no {form.__name__}")
+    if not all(isinstance(one, str) and one.startswith("/") for one in record["files"]):
+        raise ValueError("files has something else than absolute paths")
+    if not all(isinstance(one, dict) for key in ("repositories", "locks") for one in record[key]):
+        raise ValueError("repositories or locks has something else than objects")
+    return record
+
+
+def parse_lock(answer: Any) -> dict[str, Any] | None:
+    """{pid, name} of a probe's answer, None where nobody holds a lock. ValueError for another form."""
+    if not isinstance(answer, dict) or "holder" not in answer:
+        raise ValueError("no word of a holder")
+    holder = answer["holder"]
+    if holder is None:
+        return None
+    if not isinstance(holder, dict) or not isinstance(holder.get("pid"), (int, type(None))):
+        raise ValueError("a holder without pid")
+    return {"pid": holder.get("pid"), "name": str(holder.get("name") or "") or None}
+
+
+def read(source: Source, known: Inventory) -> dict[str, Any]:
+    """Parts of system, packages, kernel and health (docs/architecture.md, "Enforcing a driver")."""
+    record = _record(source)
+    packages: dict[str, Any] = {
+        "lock_holder": _lock_holder(source),
+        "record": record,
+        "own_files": _own_files(source, record),
+        "repositories": read_repositories(source, known.packages.get("manager")),
+    }
+    programs = {name for folder in _PROGRAM_FOLDERS for name in source.names(folder)}
+    loaded = source.names("/sys/module")
+    return {
+        "packages": packages,
+        "system": {"free_mib": _free(source), "programs": [name for name in _PROGRAMS if name in programs],
+                   "image_based": "ostree-booted" in source.names("/run") or None},
+        "kernel": {"signing_key": _signing_key(source) if known.kernel.get("secure_boot") else None},
+        "health": {"nvidia_modules": [name for name in _MODULES if name in loaded]},
+    }
+
+
+def _free(source: Source) -> dict[str, int]:
+    root = source.names("/")
+    paths = [path for path in PLACES if path[1:] in root]
+    output = source.run("df", "-kP", *paths) if paths else None
+    if output is None or output.error:
+        return {}
+    try:
+        return parse_df(output.stdout, paths)
+    except ValueError as error:
+        source.problem("unreadable", f"{error}: {output.stderr.strip()[:120]}")
+        return {}
+
+
+def _lock_holder(source: Source) -> dict[str, Any] | None:
+    answer = source.probe("package_lock")
+    try:
+        return parse_lock(answer) if answer is not None else None
+    except ValueError as error:
+        source.problem("unreadable", f"package_lock: {error}")
+        return None
+
+
+def _record(source: Source) -> dict[str, Any] | None:
+    text = source.text(RECORD, _RECORD_LIMIT)
+    try:
+        return parse_record(text) if text is not None else None
+    except (ValueError, RecursionError) as error:
+        source.problem("unreadable", f"{RECORD}: {error}")
+        return None
+
+
+def _own_files(source: Source, record: dict[str, Any] | None) -> dict[str, str]:
+    """{path: content} of the files of ours that are there; those of repositories and keys too."""
+    paths = [PREFERENCES, MODPROBE, *(record or {}).get("files", ())]
+    for repository in (record or {}).get("repositories", ()):
+        paths += [str(repository[key]) for key in ("path", "key_path") if str(repository.get(key) or "").startswith("/")]
+    found = {}
+    for path in dict.fromkeys(paths):
+        folder, _slash, name = path.rpartition("/")
+        text = source.text(path) if name in source.names(folder) else None
+        if text is not None:
+            found[path] = text
+    return found
+
+
+def _signing_key(source: Source) -> str | None:
+    """The common name of the certificate that modules built here are signed by."""
+    for path in _CERTIFICATES:
+        data = source.data(path, 1 << 16)
+        name = common_name(data) if data else None
+        if name:
+            return name
+    return None
