@@ -11,12 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Deliverer", "PackageSet", "codename", "deliverer", "deliverers", "extras", "fill", "kernel_flavour", "origin_of",
-           "package_sets"]
+__all__ = ["Deliverer", "PackageSet", "codename", "deliverer", "deliverers", "extras", "fill", "kernel_flavour", "kernel_version",
+           "origin_of", "package_sets"]
 
 _ROLLING = "*"  # in a table of versions: any
 # 6.12.48+deb13-cloud-amd64 → cloud-amd64, 6.1.0-39-amd64 → amd64, 6.8.0-1015-aws → aws, 6.4.0-150600.23.25-default → default
-_FLAVOUR = re.compile(r"\d+(?:\.\d+)+(?:[+~][0-9A-Za-z.+~]+)?(?:-\d[\d.]*)?-([a-z][a-z0-9]*(?:-[a-z0-9]+)*)", re.ASCII)
+_FLAVOUR = re.compile(r"\d+(?:\.\d+)+(?:[+~][0-9A-Za-z.+~]+)?(?:-\d[\d.]*)?-((?:[a-z]|\d+[a-z])[a-z0-9]*(?:-[a-z0-9]+)*)", re.ASCII)
+# 5.14.0-503.el9.x86_64+rt → 5.14.0-503.el9
+_ARCHITECTURE = re.compile(r"\.(?:x86_64|aarch64)(?:\+[a-z0-9-]+)?$", re.ASCII)
 # The letters that a name is filled with come from a node: nothing that a package manager takes for an option or a version.
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~^:-]{0,120}", re.ASCII)
 
@@ -51,7 +53,8 @@ class Deliverer(NamedTuple):
     metadata (apt: fields of the release line, {"o": "Debian", "a": "*-backports"}; rpm: {"vendor": "NVIDIA*"}, {"repo": "cuda-*"}).
     patterns: names to ask the package manager for (fnmatch). hold: preferences | pinning_package | versionlock | stream |
     zypper_lock; hold_patterns: names that a hold covers. headers: names of packages with kernel headers, {release} and
-    {kernel_flavour} filled in: `meta` follows the flavour's kernels, `exact` is for one release. extras: names of
+    {kernel_flavour} filled in: `meta` follows the flavour's kernels, `exact` is for one release; where that name says no release,
+    `exact_version` is the pattern of its version, made of {kernel_version}. extras: names of
     persistenced, fabricmanager, nscq, imex, nvlink5 (templates, those of the newest branches; no key: not offered; `extras` knows
     older names). repository: how to add it, {"components": [...]} beside the distribution's own, {"suite":
     "{codename}-backports", "components": [...]}, or {"url", "base", "path", "folder", "key", "fingerprint", "id", "priority"}:
@@ -89,13 +92,13 @@ def deliverers(
     version: str,
     like: Iterable[str] = (),
     architecture: str = "x86_64",
-    codename: str | None = None,
+    ubuntu_codename: str | None = None,
 ) -> list[Deliverer]:
     """Those of a distribution (ID, VERSION_ID and ID_LIKE of os-release), in the order of rank; empty for an unknown one.
 
-    codename is UBUNTU_CODENAME, without which a derivative of Ubuntu is unknown: its own version number says nothing of Ubuntu's.
+    ubuntu_codename is UBUNTU_CODENAME, without which a derivative of Ubuntu is unknown: its own version number says nothing of Ubuntu's.
     """
-    known = _release(distribution, version, tuple(like), codename)
+    known = _release(distribution, version, tuple(like), ubuntu_codename)
     if known is None:
         return []
     found = [_made(row, *known, architecture) for row in _tables()["deliverers"].values() if _serves(row, *known, architecture)]
@@ -166,6 +169,13 @@ def kernel_flavour(release: str) -> str | None:
     return match[1] if match else None
 
 
+def kernel_version(release: str) -> str:
+    """The version of a kernel's packages: its name without architecture and flavour (5.14.0-503.el9.x86_64 → 5.14.0-503.el9)."""
+    bare = _ARCHITECTURE.sub("", release)
+    flavour = kernel_flavour(bare)
+    return bare[: -len(flavour) - 1] if flavour else bare
+
+
 def _release(distribution: str, version: str, like: tuple[str, ...], name: str | None) -> tuple[str, str] | None:
     """The distribution and version that the tables have for one, itself or what it is built from."""
     tables = _tables()
@@ -178,11 +188,13 @@ def _release(distribution: str, version: str, like: tuple[str, ...], name: str |
     if "ubuntu" in like:
         return next((("ubuntu", number) for number, word in tables["codenames"]["ubuntu"].items() if word == name), None)
     base = next((word for word in like if word in tables["by_major"]), None)
-    return (same.get(base, base), version) if base else None
+    return (tables["by_major"][base], version) if base else None
 
 
 def _serves(row: Mapping[str, Any], distribution: str, version: str, architecture: str) -> bool:
-    return architecture in row["architectures"] and _listed(version, row["distributions"].get(distribution, ()))
+    if architecture not in row["architectures"] or not _listed(version, row["distributions"].get(distribution, ())):
+        return False
+    return "folders" not in row["repository"] or _folder(row["repository"], distribution, version, architecture) is not None
 
 
 def _listed(version: str, versions: Iterable[str]) -> bool:
@@ -220,7 +232,7 @@ def _repository(row: Mapping[str, Any], distribution: str | None, version: str |
         return found
     if "suite" in found:
         found["suite"] = found["suite"].replace("{codename}", codename(distribution, version) or "{codename}")
-    folder = next((one for one in row.get("folders", ()) if _in_folder(one, distribution, version, architecture)), None)
+    folder = _folder(row, distribution, version, architecture)
     if folder is not None:
         key = _tables()["keys_of_nvidia"].get(folder["key"], {}) if folder.get("key") else {}
         arch = row["arches"].get(architecture, architecture)
@@ -230,10 +242,14 @@ def _repository(row: Mapping[str, Any], distribution: str | None, version: str |
     return found
 
 
-def _in_folder(row: Mapping[str, Any], distribution: str, version: str, architecture: str | None) -> bool:
-    if "architectures" in row and architecture not in row["architectures"]:
-        return False
-    return distribution in row["distributions"] and _listed(version, row["versions"])
+def _folder(row: Mapping[str, Any], distribution: str, version: str, architecture: str | None) -> Mapping[str, Any] | None:
+    """The folder of NVIDIA's server for a release; None where there is none."""
+    for one in row.get("folders", ()):
+        if architecture in one.get("architectures", (architecture,)) and distribution in one["distributions"]:
+            if _listed(version, one["versions"]):
+                found: Mapping[str, Any] = one
+                return found
+    return None
 
 
 @functools.lru_cache(maxsize=1)
@@ -249,7 +265,7 @@ def _sets() -> dict[str, list[PackageSet]]:
             build=row["build"],
             server=row["server"],
             install=tuple(row["install"]),
-            essential=tuple(row["essential"]),
+            essential=tuple(row.get("essential", row["install"])),
             core=row["core"],
             stream=row.get("stream"),
             versions=tuple(row.get("versions", ())),
