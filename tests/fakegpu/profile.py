@@ -41,6 +41,7 @@ KEYS = {
     "files",
     "infiniband",
     "kernel_build",
+    "change",
 }
 KERNEL_KEYS = {
     "running",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import amd, amd_tools, modules, node, nvidia, nvml_answers, packages, smi, software, sysfs, sysfs_rest, trouble
+from . import amd, amd_tools, change, modules, node, nvidia, nvml_answers, packages, smi, software, sysfs, sysfs_rest, trouble
 from .machine import Machine
 from .profile import Profile
 
@@ -31,6 +31,7 @@ def machine_of(profile: Profile) -> Machine:
     if profile.dkms or profile.nvidia.get("dkms") is not None:
         modules.dkms(machine, profile, profile.dkms)
     packages.render(machine, profile)
+    change.render(machine, profile)
     for path, text in (profile.about.get("files") or {}).items():
         machine.write(path, text)
     trouble.after(machine, profile)

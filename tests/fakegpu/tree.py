@@ -34,8 +34,9 @@ _NOT_IN_ROOT = (
     "/usr/lib/systemd/system/cron.service",
     "/usr/bin/docker",
     "/usr/bin/podman",
+    "/usr/sbin",
 )
-_NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock")
+_NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock", "df")
 # Files of /proc that a container may get mounted over its own, one by one.
 _PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")
 _OUTPUTS = "/usr/share/fakegpu/commands"

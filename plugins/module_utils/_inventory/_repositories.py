@@ -49,7 +49,8 @@ def parse_deb822(text: str) -> list[Repository]:
         # A key may stand in the file itself: then it has no path.
         signed_by = "(in this file)" if "BEGIN PGP" in key else " ".join(key.split()) or None
         enabled = fields.get("enabled", "yes").lower() in _YES
-        found.append(_repository(fields["uris"].split(), fields["suites"].split(), fields.get("components", "").split(), enabled, signed_by))
+        uris, suites, components = (fields.get(name, "").split() for name in ("uris", "suites", "components"))
+        found.append(_repository(uris, suites, components, enabled, signed_by))
     return found
 
 
@@ -112,8 +113,6 @@ def _files(source: Source, manager: str | None) -> list[tuple[str, Callable[[str
     files: list[tuple[str, Callable[[str], list[Repository]]]] = []
     if "sources.list" in source.names("/etc/apt"):
         files.append(("/etc/apt/sources.list", parse_list))
-    for name in source.names("/etc/apt/sources.list.d"):
-        # apt takes names of letters, digits, hyphen, underscore and period only
-        if re.fullmatch(r"[\w.-]+\.(?:list|sources)", name, re.ASCII):
-            files.append((f"/etc/apt/sources.list.d/{name}", parse_list if name.endswith(".list") else parse_deb822))
-    return files
+    # apt takes names of letters, digits, hyphen, underscore and period only
+    names = [name for name in source.names("/etc/apt/sources.list.d") if re.fullmatch(r"[\w.-]+\.(?:list|sources)", name, re.ASCII)]
+    return files + [(f"/etc/apt/sources.list.d/{name}", parse_list if name.endswith(".list") else parse_deb822) for name in names]
