@@ -24,7 +24,6 @@ from pathlib import Path
 
 REPOSITORY = "gpufleet-test"
 PUBLIC_BASE = "debian:{suite}-slim"
-COMPONENTS = "main contrib non-free"
 KEYRING = "debian-archive-keyring"
 PULL_TIMEOUT_S = 180
 # How this machine reaches its archives; nothing else of its apt configuration matters to an image.
@@ -39,11 +38,13 @@ class Image:
     installed: tuple[str, ...]
     unpacked: tuple[str, ...] = ()
     script: str = ""
+    components: str = "main contrib non-free"
+    archive: bool = False  # its apt reaches an archive when the image runs, by the sources that it was made from
 
     def tag(self, name: str) -> str:
         """Name and version of the image in the engine; equal recipes have equal tags."""
-        recipe = repr((dataclasses.astuple(self), PREPARE, COMPONENTS))
-        return f"{REPOSITORY}:{name}-{self.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+        recipe = repr((dataclasses.astuple(self), PREPARE))
+        return f"{REPOSITORY}:{name.removesuffix(f'-{self.suite}')}-{self.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
 # Run with $ROOT set, outside the image or (with a public base) inside it, where $ROOT is empty.
@@ -55,7 +56,19 @@ rm -rf "$ROOT"/tmp/unpacked "$ROOT"/usr/share/doc "$ROOT"/usr/share/man "$ROOT"/
 # The NVIDIA tools are only unpacked: their packages would bring a driver library, and a dpkg database that says "installed" on
 # machines that are to have no driver. For the same reason vendors' tools lie in /opt/real, where only the machine that is to
 # have them links them from.
+#
+# The machines are hosts on which the real packages are installed for real: systemd, Debian's own kernel with its headers, and
+# what DKMS needs. Only `main`, so that whoever wants a driver has to add the rest. python3-yaml is for our kernel's edge.
+_MACHINE = ("ca-certificates", "dbus", "dkms", "gcc", "initramfs-tools", "iproute2", "kmod", "linux-headers-amd64", "linux-image-amd64",
+            "make", "mokutil", "openssl", "procps", "python3", "python3-apt", "python3-yaml", "systemd-sysv", "udev",
+            "unattended-upgrades", "zstd")
+# Roots of other distributions come from Debian too: the real apt, dnf and zypper run there; rpmbuild, createrepo_c and gpg make the
+# local repositories (tests/packagerepo).
+_PACKAGES = ("ca-certificates", "createrepo-c", "dbus", "dnf", "dnf-plugins-core", "gnupg", "iproute2", "kmod", "mokutil", "openssl", "procps",
+             "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev", "xz-utils", "zstd", "zypper")
 IMAGES = {
+    "packages": Image(suite="trixie", installed=_PACKAGES),
+    **{f"machine-{suite}": Image(suite=suite, installed=_MACHINE, components="main", archive=True) for suite in ("trixie", "bookworm")},
     "node": Image(
         suite="trixie",
         installed=("clinfo", "iproute2", "kmod", "ocl-icd-libopencl1", "procps", "python3", "rocminfo"),
@@ -111,7 +124,7 @@ def _codename() -> str:
     return found.group(1) if found and re.search(r"(?m)^ID=\"?debian\b", text) else ""
 
 
-def apt_sources(suite: str, keyring: str) -> str:
+def apt_sources(suite: str, keyring: str, components: str) -> str:
     """deb822 sources of a Debian suite: this machine's Debian archives, turned to that suite.
 
     keyring is the path of the archive's keyring, for sources that name none.
@@ -125,7 +138,7 @@ def apt_sources(suite: str, keyring: str) -> str:
             found.append((uris, f"{suite}-security", signed if Path(signed).is_file() else keyring))
     if not found:
         raise ImageError("no container registry answers, and this machine's apt sources name no Debian archive to make a root from")
-    return "\n".join(f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {COMPONENTS}\nSigned-By: {signed}\n"
+    return "\n".join(f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {components}\nSigned-By: {signed}\n"
                      for uris, suites, signed in found)
 
 
@@ -159,7 +172,7 @@ def from_registry(image: Image, tag: str) -> bool:
         return False
     script = "\n".join([
         "set -e; ROOT=; export DEBIAN_FRONTEND=noninteractive",
-        f"sed -i 's/^Components:.*/Components: {COMPONENTS}/' /etc/apt/sources.list.d/*.sources",
+        f"sed -i 's/^Components:.*/Components: {image.components}/' /etc/apt/sources.list.d/*.sources",
         "apt-get --quiet update",
         f"apt-get --quiet --yes --no-install-recommends install {' '.join(image.installed)}",
         f"mkdir /tmp/unpacked; cd /tmp/unpacked; apt-get download {' '.join(image.unpacked)}" if image.unpacked else "",
@@ -185,7 +198,7 @@ def from_archive(image: Image, tag: str) -> None:
         if not keyring.is_file():
             keyring = fetch_tool(KEYRING, scratch) / f"usr/share/keyrings/{KEYRING}.gpg"
         sources = scratch / "debian.sources"
-        sources.write_text(apt_sources(image.suite, str(keyring)))
+        sources.write_text(apt_sources(image.suite, str(keyring), image.components))
         unpack = f"apt-get download {' '.join(image.unpacked)}" if image.unpacked else "true"
         hook = "\n".join(["set -e; ROOT=$1", 'mkdir "$ROOT/tmp/unpacked"; cd "$ROOT/tmp/unpacked"',
                           f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {unpack}', 'cd "$ROOT"', PREPARE, image.script])

@@ -5,6 +5,7 @@
 #include "nvml_fake.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,6 +65,15 @@ int fake_count(void)
     return count > MAX_GPUS ? MAX_GPUS : (int)count;
 }
 
+/* Whether the driver's own library, which this one stands before, is of another version than the module. */
+static int library_differs(void)
+{
+    const char *link = fake_get("library"), *driver = fake_get("driver_version");
+    char path[PATH_MAX];
+    const char *version = link && driver && realpath(link, path) ? strstr(path, ".so.") : NULL;
+    return version && strcmp(version + strlen(".so."), driver) != 0;
+}
+
 EXPORT int nvmlInitWithFlags(unsigned flags)
 {
     u64 error = OK;
@@ -72,6 +82,7 @@ EXPORT int nvmlInitWithFlags(unsigned flags)
     int code = users ? OK : fake_load();
     if (code == OK) {
         trouble("nvmlInit_v2");
+        if (library_differs()) error = LIBRARY_MISMATCH;
         fake_number("init_error", &error);
         code = (int)error;
     }

@@ -49,7 +49,7 @@ def test_the_archives_of_this_machine_turned_to_another_suite(
 ) -> None:
     monkeypatch.setattr(images, "_codename", lambda: here)
     monkeypatch.setattr(images, "_stanzas", lambda: iter(stanzas))
-    assert images.apt_sources("trixie", "/k.gpg") == "\n".join(
+    assert images.apt_sources("trixie", "/k.gpg", "main contrib non-free") == "\n".join(
         f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: main contrib non-free\nSigned-By: /k.gpg\n" for uris, suites in wanted)
 
 
@@ -60,7 +60,7 @@ def test_a_machine_without_a_debian_archive_is_told_so(
     monkeypatch.setattr(images, "_codename", lambda: here)
     monkeypatch.setattr(images, "_stanzas", lambda: iter(stanzas))
     with pytest.raises(images.ImageError, match="name no Debian archive"):
-        images.apt_sources("trixie", "/k.gpg")
+        images.apt_sources("trixie", "/k.gpg", "main contrib non-free")
 
 
 def test_options_are_those_that_reach_an_archive(images: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
