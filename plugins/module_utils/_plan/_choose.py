@@ -1,0 +1,214 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: of what is offered, the driver that serves an order on a node, or why none does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .._check._node import Node, join
+from .._inventory._inventory import Inventory
+from .._knowledge import delivery
+from .._knowledge.delivery import Deliverer
+from .._packages.types import Offer, Request
+from ._cards import Card, cards_of, flavours
+from ._deliverables import Deliverable, Index, bare, deliverables, package_key
+from ._packages_part import EXACT, Present, kernels_of, present, roles, sets_of
+from ._refuse import refuse
+from ._request import request_for
+from .branch import Choice, Installed, choose_branch
+from .order import Order
+from .steps import Chosen, Refusal
+
+__all__ = ["UNSERVED", "choose", "revision_of"]
+
+# Refusals that say that an origin has nothing for this hardware, whatever is wished: another one may be asked then.
+UNSERVED = frozenset(("ND-ORIGIN-NOTHING", "ND-ORIGIN-NO-GPU", "ND-NO-FABRIC-MANAGER"))
+
+
+class _Stop(Exception):
+    """Nothing is left to choose from."""
+
+    def __init__(self, *found: Refusal) -> None:
+        super().__init__()
+        self.found = list(found)
+
+
+class _Ask(NamedTuple):
+    """What a choice is made for."""
+
+    node: Node
+    inventory: Inventory
+    order: Order
+    deliverer: Deliverer
+    offered: Index
+    cards: list[Card]
+    there: Present | None
+    today: str | None
+
+    @property
+    def installed_version(self) -> str | None:
+        version = self.node.get("nvidia.driver.installed_version")
+        return str(version) if version else None
+
+    def stop(self, code: str, use: Iterable[str] = (), option: str = "version", **words: Any) -> _Stop:
+        """A refusal with the values of an option that would do."""
+        words = {"wish": self.order.wish, "origin": self.deliverer.id, **words}
+        return _Stop(refuse(self.node, code, use=tuple({option: value} for value in use), **words))
+
+
+def revision_of(version: str) -> str | None:
+    """The revision in a package's version: 1:550.163.01-4~bpo13+1 → 4~bpo13+1."""
+    return bare(version).partition("-")[2] or None
+
+
+def choose(
+    inventory: Inventory, order: Order, deliverer: Deliverer, offer: Offer, today: str | None = None
+) -> tuple[Chosen, Request] | list[Refusal]:
+    """The driver to have and the transaction to ask the package manager for; or what stands in the way, in the words of refusals."""
+    index = Index(offer, deliverer.id)
+    kernels = kernels_of(inventory, deliverer, index)
+    there = present(inventory, deliverer, kernels_of(inventory, deliverer))
+    node = Node(inventory)
+    ask = _Ask(node, inventory, order, deliverer, index, cards_of(node.nvidia), there, today)
+    try:
+        pool = _served(ask, deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels))
+        picked = _pick(ask, _wished(ask, pool))
+    except _Stop as stop:
+        return stop.found
+    row = picked.packages
+    chosen = Chosen(picked.version, picked.branch, row.flavour, deliverer.id, row.build, picked.revision)
+    return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
+
+
+def _served(ask: _Ask, found: list[Deliverable]) -> list[Deliverable]:
+    """What the hardware and the options besides the version leave."""
+    order = ask.order
+    if not found:
+        raise ask.stop("ND-ORIGIN-NOTHING")
+    pool = [one for one in found if one.packages.flavour in flavours(ask.cards, one.branch)]
+    if not pool:
+        raise _Stop(*_from_choice(ask, _choice(ask, found), "ND-ORIGIN-NO-GPU", found))
+    pool = _with_fabric(ask, pool)
+    whole = "full" if ask.there and ask.there.packages.components == "full" else order.components
+    pool = [one for one in pool if one.packages.components == whole] or _empty(ask.stop("ND-NO-COMPONENTS", option="components"))
+    if order.flavour != "auto":
+        fits = [one for one in pool if one.packages.flavour == order.flavour]
+        others = sorted({one.packages.flavour for one in pool})
+        pool = fits or _empty(ask.stop("ND-NO-FLAVOUR", others, "flavour", flavour=order.flavour, others=join(others)))
+    return _built(ask, pool)
+
+
+def _empty(stop: _Stop) -> list[Deliverable]:
+    raise stop
+
+
+def _with_fabric(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
+    """Where NVSwitches are, only a driver whose Fabric Manager of the same version is offered; Ubuntu has it for -server."""
+    if "fabricmanager" not in roles(ask.inventory, ask.order):
+        return pool
+    with_server = any(one.packages.server for one in pool)
+    fits = [one for one in pool if one.packages.server == with_server and _managed(ask, one)]
+    return fits or _empty(ask.stop("ND-NO-FABRIC-MANAGER", version=pool[0].version))
+
+
+def _managed(ask: _Ask, one: Deliverable) -> bool:
+    names = delivery.extras(ask.deliverer.id, one.branch).get(EXACT[0], ())
+    versions = [candidate.version for name in names for candidate in ask.offered.of(name)]
+    return any(bare(version).startswith(one.version) for version in versions)
+
+
+def _built(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
+    """By `precompiled`. Under Secure Boot without an enrolled key only a signed module that is built already will load."""
+    order, node = ask.order, ask.node
+    ready = [one for one in pool if one.packages.build == "prebuilt"]
+    if order.precompiled == "always":
+        return ready or _empty(ask.stop("ND-NO-PREBUILT", ["auto"], "precompiled"))
+    if order.precompiled == "never":
+        pool = [one for one in pool if one.packages.build != "prebuilt"]
+        return pool or _empty(ask.stop("ND-ONLY-PREBUILT", ["auto"], "precompiled"))
+    return ready if ready and node.get("kernel.secure_boot") and not node.get("kernel.mok_enrolled") else pool
+
+
+def _wished(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
+    """What the wish allows, and no older driver than the one that is there unless that is allowed."""
+    wish = ask.order.wish
+    wished = [one for one in pool if wish.allows(one.version, revision_of(one.revision))]
+    if not wished:
+        choice = _choice(ask, pool)
+        if choice.branch is None:
+            raise _Stop(*_from_choice(ask, choice, "ND-VERSION-NOT-OFFERED", pool))
+        near = _nearest(ask, pool, choice.branch)
+        raise ask.stop("ND-VERSION-NOT-OFFERED", near, offered=join(near))
+    installed = ask.installed_version
+    if installed is None or ask.order.allow_downgrade:
+        return wished
+    newer = [one for one in wished if package_key(one.version) >= package_key(installed)]
+    near = [one.version for one in pool if package_key(one.version) >= package_key(installed)]
+    return newer or _empty(ask.stop("ND-DOWNGRADE", near[:1], version=wished[0].version, installed=installed))
+
+
+def _nearest(ask: _Ask, pool: list[Deliverable], branch: int) -> list[str]:
+    """Versions that are offered, those of the wished branch first; with their revisions where the wish has one."""
+    named = bare if ask.order.wish.revision else (lambda revision: bare(revision).partition("-")[0])
+    ordered = sorted(pool, key=lambda one: (abs(one.branch - branch), [-part for part in map(int, one.version.split("."))]))
+    return list(dict.fromkeys(named(one.revision) for one in ordered))[:4]
+
+
+def _choice(ask: _Ask, pool: Sequence[Deliverable], installed: Installed | None = None) -> Choice:
+    return choose_branch(ask.order.wish, ask.node.nvidia, {one.branch for one in pool}, installed, ask.today)
+
+
+def _from_choice(ask: _Ask, choice: Choice, code: str, pool: list[Deliverable]) -> list[Refusal]:
+    """The refusals of a choice of branches; one of ours where branches would do but their flavours are not offered."""
+    if not choice.refused:
+        branches = sorted({f"{one.branch} ({one.packages.flavour})" for one in pool})
+        return ask.stop("ND-ORIGIN-NO-GPU", offered=join(branches), reason=f"it offers {join(branches)}").found
+    found = []
+    for entry in choice.refused:
+        subject = entry["addresses"][0] if entry["addresses"] else "node"
+        use = tuple({"version": value} for value in entry["use"])
+        found.append(refuse(ask.node, code, subject, use=use, wish=ask.order.wish, origin=ask.deliverer.id, reason=entry["message"],
+                            offered=join(sorted({str(one.branch) for one in pool}))))
+    return found
+
+
+def _pick(ask: _Ask, pool: list[Deliverable]) -> Deliverable:
+    """The branch by the rules for a bare host, the installed one where it stays; of that the set that is there or the first of
+    the table, and the newest version."""
+    installed, order = ask.installed_version, ask.order
+    if installed and order.state == "present":
+        same = [one for one in pool if one.version == installed]
+        kept = same or [one for one in pool if one.version.partition(".")[0] == installed.partition(".")[0]]
+        if kept:
+            pool = kept
+    choice = _choice(ask, pool)
+    if choice.branch is None:
+        raise _Stop(*_from_choice(ask, choice, "ND-VERSION-NOT-OFFERED", pool))
+    pool = [one for one in pool if one.branch == choice.branch]
+    fits = [one for one in pool if one.packages.flavour == _flavour(ask, choice)]
+    best = min(fits or pool, key=lambda one: _preference(ask, one))
+    return max((one for one in pool if one.packages == best.packages), key=lambda one: _age(ask, one))
+
+
+def _flavour(ask: _Ask, choice: Choice) -> str | None:
+    """The flavour that was asked for, that is there, or that the cards take."""
+    if ask.order.flavour != "auto":
+        return ask.order.flavour
+    if ask.there and ask.there.packages.flavour in flavours(ask.cards, choice.branch or 0):
+        return ask.there.packages.flavour
+    return choice.flavour
+
+
+def _preference(ask: _Ask, one: Deliverable) -> tuple[bool, bool]:
+    """Smaller is better; equal ones keep the order of the table. What is there stays, else a module that is built already."""
+    row, there = one.packages, ask.there.packages if ask.there else None
+    stays = there is not None and (there.build, there.server) == (row.build, row.server)
+    return (there is not None and not stays, row.build != "prebuilt")
+
+
+def _age(ask: _Ask, one: Deliverable) -> Any:
+    """The installed revision counts as the newest where state is present: a newer package of the same driver is no reason."""
+    stays = ask.order.state == "present" and ask.there is not None and one.revision == ask.there.revision
+    return (package_key(one.version), stays, package_key(one.revision))

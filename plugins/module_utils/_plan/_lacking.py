@@ -1,0 +1,115 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: whether the packages of a node are what an order asks for, told without the package manager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .._check._node import Node, at, join
+from .._inventory._inventory import Inventory
+from .._inventory._package_text import upstream_version
+from .._knowledge import delivery
+from .._knowledge.delivery import Deliverer
+from ._cards import cards_of, flavours
+from ._choose import revision_of
+from ._deliverables import Kernel, filled
+from ._node_state import kernels_to_boot
+from ._packages_part import EXACT, Present, installed, kernels_of, names_of, present, roles, sets_of
+from ._repositories import attempts
+from .branch import Installed, choose_branch
+from .order import Order
+from .steps import Chosen
+
+__all__ = ["There", "lacking", "reasons_of", "stays"]
+
+
+class There(NamedTuple):
+    """A driver that is on the node, complete, from somebody who may be asked for one."""
+
+    deliverer: Deliverer
+    present: Present
+    chosen: Chosen
+
+
+def stays(inventory: Inventory, order: Order, today: str | None = None) -> There | None:
+    """The driver of the node where it serves the wish and every card; today: YYYY-MM-DD."""
+    for attempt in attempts(inventory, order):
+        if attempt.unserved_only and inventory.nvidia.get("driver", {}).get("origin") != attempt.deliverer.maker:
+            continue
+        found = present(inventory, attempt.deliverer, kernels_of(inventory, attempt.deliverer))
+        if found is None or not order.wish.allows(found.version, revision_of(found.revision)):
+            continue
+        row = found.packages
+        if row.flavour in flavours(cards_of(Node(inventory).nvidia), found.branch) and order.flavour in ("auto", row.flavour):
+            return There(attempt.deliverer, found,
+                         Chosen(found.version, found.branch, row.flavour, attempt.deliverer.id, row.build, found.revision))
+    return None
+
+
+def lacking(inventory: Inventory, order: Order, there: There) -> list[str]:
+    """What the packages lack of the order, in words; the package manager is needed for it."""
+    kernels = kernels_of(inventory, there.deliverer)
+    return [*_by_option(inventory, order, there), *_versions(inventory, there, kernels), *_extras(inventory, order, there),
+            *_for_kernels(inventory, there, kernels)]
+
+
+def _by_option(inventory: Inventory, order: Order, there: There) -> Iterator[str]:
+    row = there.present.packages
+    if order.state == "latest":
+        yield "state is latest"
+    if order.components == "full" and row.components != "full":
+        yield "components is full and the display part is not there"
+    if order.precompiled == {"dkms": "always", "prebuilt": "never"}.get(row.build):
+        yield f"precompiled is {order.precompiled} and the module is {row.build}"
+    if order.replace_runfile and inventory.packages.get("runfile"):
+        yield "a .run installer left files that are to be replaced"
+    if "fabricmanager" in roles(inventory, order) and not row.server and any(one.server for one in sets_of(inventory, there.deliverer)):
+        yield "Fabric Manager needs the -server packages"
+
+
+def _versions(inventory: Inventory, there: There, kernels: list[Kernel]) -> Iterator[str]:
+    """Packages that a broken transaction left at another version."""
+    known = installed(inventory)
+    for name in names_of(there.present.packages.essential, there.present.branch, kernels):
+        version = upstream_version(known[name]["version"])
+        if version != there.present.version and version.partition(".")[0].isdecimal() and len(version.partition(".")[0]) == 3:
+            yield f"{name} is {version}, the driver is {there.present.version}"
+
+
+def _extras(inventory: Inventory, order: Order, there: There) -> Iterator[str]:
+    known, wanted = installed(inventory), roles(inventory, order)
+    for role, names in delivery.extras(there.deliverer.id, there.present.branch).items():
+        for name in names if role in wanted else ():
+            if name not in known:
+                yield f"{name} is not installed"
+            elif role in EXACT and upstream_version(known[name]["version"]) != there.present.version:
+                yield f"{name} is {upstream_version(known[name]['version'])}, the driver is {there.present.version}"
+    for name in order.extra_packages:
+        if name not in known:
+            yield f"whether {name} of extra_packages is installed is not known"
+
+
+def _for_kernels(inventory: Inventory, there: There, kernels: list[Kernel]) -> Iterator[str]:
+    entries = kernels_to_boot(Node(inventory))
+    if there.present.packages.build == "prebuilt":
+        without = [str(entry["release"]) for entry in entries if not at(entry, "modules.nvidia")]
+        if without:
+            yield f"kernel {join(without)} has no module"
+        return
+    without = [str(entry["release"]) for entry in entries if entry.get("headers") is False]
+    if without:
+        yield f"kernel {join(without)} has no headers"
+    known, meta = installed(inventory), there.deliverer.headers.get("meta")
+    for name in sorted({filled(meta, kernel_flavour=kernel.flavour) for kernel in kernels}) if meta else ():
+        if name not in known:
+            yield f"{name} is not installed: the next kernel would have no headers"
+
+
+def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | None) -> list[str]:
+    """Why this driver, in the words of the choice of its branch."""
+    node = Node(inventory)
+    version = node.get("nvidia.driver.installed_version")
+    there = Installed(version, None, chosen.flavour) if version == chosen.version and order.state == "present" else None
+    return list(choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons)

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the packages of a node's driver: which set is there, which kernels want modules, what goes with a driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .._check._node import Node
+from .._inventory._inventory import Inventory
+from .._inventory._package_text import upstream_version
+from .._knowledge import delivery
+from .._knowledge.delivery import Deliverer, PackageSet
+from .._packages.types import Wanted
+from ._deliverables import Deliverable, Index, Kernel, filled, pattern_of
+from ._node_state import kernels_to_boot
+from .order import Order
+
+__all__ = ["Present", "around", "extras_of", "headers_of", "installed", "kernels_of", "names_of", "present", "sets_of"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,160}", re.ASCII)
+
+
+class Present(NamedTuple):
+    """A complete set of driver packages on a node. revision is the core package's whole version."""
+
+    deliverer: Deliverer
+    packages: PackageSet
+    version: str
+    branch: int
+    revision: str
+
+
+def installed(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    """The packages of the GPU stack on the node, by name."""
+    found: dict[str, dict[str, Any]] = inventory.packages.get("installed") or {}
+    return found
+
+
+def sets_of(inventory: Inventory, deliverer: Deliverer) -> list[PackageSet]:
+    """The sets of a deliverer for the node's release."""
+    return delivery.package_sets(deliverer.id, inventory.system.get("distribution_version"))
+
+
+def around(inventory: Inventory) -> list[Deliverer]:
+    """All who deliver drivers for the node, in the order of rank."""
+    system = inventory.system
+    return delivery.deliverers(
+        system.get("distribution") or "",
+        system.get("distribution_version") or "",
+        tuple(system.get("distribution_like") or ()),
+        system.get("architecture") or "x86_64",
+    )
+
+
+def names_of(templates: Iterable[str], branch: int, kernels: Sequence[Kernel]) -> list[str]:
+    """The names that templates come to on a node, one a kernel flavour where they have that."""
+    names: list[str] = []
+    for template in templates:
+        name = filled(template, branch=branch)
+        flavours = sorted({kernel.flavour for kernel in kernels}) if "{kernel_flavour}" in name else [""]
+        names += [filled(name, kernel_flavour=flavour) for flavour in flavours]
+    return names
+
+
+def present(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel]) -> Present | None:
+    """The set of this deliverer that is complete on the node: the one with most packages where several are."""
+    there = installed(inventory)
+    found: list[tuple[int, Present]] = []
+    for row in sets_of(inventory, deliverer):
+        for name in there:
+            match = pattern_of(row.core).fullmatch(name)
+            version = upstream_version(there[name]["version"]) if match else ""
+            branch = int(version.partition(".")[0]) if version[:1].isdecimal() and version.isascii() else 0
+            if not branch or name != filled(row.core, branch=branch) or there[name]["origin"] != deliverer.maker:
+                continue
+            essential = names_of(row.essential, branch, kernels)
+            if essential and all(one in there for one in essential) and _same_stream(row, branch, inventory):
+                found.append((len(essential), Present(deliverer, row, version, branch, there[name]["version"])))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _same_stream(row: PackageSet, branch: int, inventory: Inventory) -> bool:
+    enabled = (inventory.packages.get("streams") or {}).values()
+    return not row.stream or not enabled or filled(row.stream, branch=branch) in enabled
+
+
+def kernels_of(inventory: Inventory, deliverer: Deliverer, index: Index | None = None) -> list[Kernel]:
+    """The kernels that should boot with a driver, each with the flavour of its packages.
+
+    A kernel's name does not tell generic from generic-hwe-24.04: the headers that are installed do, else those that are offered.
+    """
+    node = Node(inventory)
+    releases = [str(entry["release"]) for entry in kernels_to_boot(node)] or [str(node.get("kernel.release") or "")]
+    found = []
+    for release in releases:
+        base = delivery.kernel_flavour(release) or ""
+        if _NAME.fullmatch(release):
+            found.append(Kernel(release, _flavour(release, base, inventory, deliverer, index) if base else ""))
+    return found
+
+
+def _flavour(release: str, base: str, inventory: Inventory, deliverer: Deliverer, index: Index | None) -> str:
+    meta, exact = deliverer.headers.get("meta", ""), deliverer.headers.get("exact", "")
+    words = f"({re.escape(base)}(?:-[a-z][a-z0-9.-]*)?)"
+    pattern = re.compile(re.escape(meta).replace(r"\{kernel_flavour\}", words), re.ASCII)
+    if not pattern.groups:
+        return base
+    series = filled(exact, release=release.partition("-")[0] + "-", kernel_flavour=base)
+    mine = sorted(match[1] for match in map(pattern.fullmatch, installed(inventory)) if match)
+    offered = sorted(match[1] for match in map(pattern.fullmatch, index.names()) if match) if index else []
+    leading = [one for one in offered if index and index.leads_to(filled(meta, kernel_flavour=one), series)]
+    for group in ([one for one in leading if one in mine], [] if mine else leading, mine):
+        if group:
+            return base if base in group else group[0]
+    return base
+
+
+def headers_of(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel], index: Index) -> tuple[list[Wanted], list[str]]:
+    """The packages with headers for each kernel, with the one that follows new kernels, and the kernels that have none anywhere."""
+    has = {entry["release"]: bool(entry.get("headers")) for entry in inventory.kernel.get("installed") or ()}
+    names: list[str] = []
+    without: list[str] = []
+    for kernel in kernels:
+        exact = filled(deliverer.headers.get("exact", ""), release=kernel.release, kernel_flavour=kernel.flavour)
+        meta = filled(deliverer.headers.get("meta", ""), kernel_flavour=kernel.flavour)
+        offered = exact if index.of(exact) else None
+        if not has.get(kernel.release):
+            names += [offered] if offered else []
+            without += [] if offered else [kernel.release]
+        names += [meta] if meta and (index.of(meta) or meta in installed(inventory)) else []
+    return [Wanted(name) for name in dict.fromkeys(names) if _NAME.fullmatch(name)], without
+
+
+def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, index: Index) -> list[Wanted]:
+    """What goes with this driver on this hardware: Fabric Manager and what it needs, the persistence daemon, the operator's own."""
+    wanted = []
+    for role, names in delivery.extras(index.origin, deliverable.branch).items():
+        if role in roles(inventory, order):
+            for name in names:
+                fits = [one for one in index.of(name, deliverable.revision) if role not in EXACT or _same(one.version, deliverable)]
+                wanted += [Wanted(name, fits[0].version if _same(fits[0].version, deliverable) else None)] if fits else []
+    return [*wanted, *(Wanted(name) for name in order.extra_packages)]
+
+
+def _same(version: str, deliverable: Deliverable) -> bool:
+    return upstream_version(version) == deliverable.version
+
+
+EXACT = ("fabricmanager", "nscq", "imex")  # of these only the driver's own version works
+
+
+def roles(inventory: Inventory, order: Order) -> set[str]:
+    """The extras that this hardware and this order ask for."""
+    found = {"persistenced"} if order.persistence else set()
+    if (inventory.nvidia.get("fabric") or {}).get("required"):
+        found |= {"fabricmanager", "nscq"}
+        if any(device.get("architecture") in ("blackwell", "rubin") for device in inventory.devices):
+            found.add("nvlink5")
+    return found

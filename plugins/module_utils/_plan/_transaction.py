@@ -1,0 +1,121 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: the steps that change packages and their repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._check._node import join
+from .._inventory._inventory import Inventory
+from .._knowledge.delivery import Deliverer
+from .._packages.types import Change, Closure, Repository, Request, Wanted
+from ._request import EXACT_PRIORITY
+from .order import Order
+from .steps import Chosen, Step
+
+__all__ = ["TRANSACTION", "package_steps", "repair_steps"]
+
+# Read before the file of the hold, whose name sorts after it: the first record that fits a version counts.
+TRANSACTION = "/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref"
+_PIN = "# Written by gpufleet.node.nvidia_driver for one transaction.\nPackage: {names}\nPin: version {version}\nPin-Priority: {priority}\n"
+
+
+def repair_steps(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[Step]:
+    """What a transaction that broke off left: packages that are not configured, and a pin of ours."""
+    steps = []
+    broken = inventory.packages.get("broken") or []
+    if broken:
+        values = {"manager": deliverer.manager, "lock_timeout": order.wait_for_lock}
+        reason = f"an installation broke off: {join(broken)}"
+        steps.append(Step("repair", "finish what a package manager left half-done", reason, values, disruptive=True, slow=True))
+    if any(lock.get("path") == TRANSACTION for lock in inventory.packages.get("locks") or ()):
+        steps.append(Step("file_absent", f"remove {TRANSACTION}", "a transaction that broke off left it", {"path": TRANSACTION}))
+    return steps
+
+
+def package_steps(
+    inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, request: Request, closure: Closure,
+    repositories: Sequence[Repository], before: Sequence[Step],
+) -> list[Step]:
+    """Repositories, holds (before: those that the transaction must see), and the packages in one transaction."""
+    if not closure.changes:
+        return list(before)
+    pinning = [one for one in request.install if any(_made_of(one.name, template) for template in deliverer.pinning)]
+    wanted = [one for one in request.install if one not in pinning]
+    others = [name for name in request.remove if any(_made_of(name, template) for template in deliverer.pinning)]
+    steps = [step for one in repositories for step in _repository(one, deliverer, order)]
+    steps += [_absent(others, deliverer, order, "it pins another version")] if others else []
+    if pinning and any(change.name == pinning[0].name for change in closure.changes):
+        steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, request, ()))
+    steps += before
+    exact = [pin for pin in request.pins if pin.priority in (EXACT_PRIORITY, 1001)]
+    for pin in exact:
+        content = _PIN.format(names=" ".join(pin.names), version=pin.version, priority=pin.priority)
+        steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {pin.version}",
+                          {"path": TRANSACTION, "content": content, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
+    steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
+    steps += [Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}) for _pin in exact]
+    left = [name for name in request.remove if name not in others]
+    return steps + ([_absent(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
+
+
+def _made_of(name: str, template: str) -> bool:
+    return name.startswith(template.partition("{")[0])
+
+
+def _repository(one: Repository, deliverer: Deliverer, order: Order) -> list[Step]:
+    steps = []
+    if one.key_path:
+        values = {"path": one.key_path, "content": one.key, "fingerprint": deliverer.repository.get("fingerprint"),
+                  "manager": deliverer.manager}
+        steps.append(Step("key", f"write {one.key_path}", "it signs the repository", values, undo=f"rm {one.key_path}"))
+    steps.append(Step("file", f"write {one.path}", f"the node has not yet what {deliverer.id} offers there",
+                      {"path": one.path, "content": one.content, "mode": "0644"}, undo=f"rm {one.path}"))
+    return steps
+
+
+def _reason(inventory: Inventory, chosen: Chosen) -> str:
+    version = (inventory.nvidia.get("driver") or {}).get("installed_version")
+    if not version:
+        return "no driver is installed"
+    if version == chosen.version:
+        return f"driver {version} is not complete, or not in the wanted build"
+    return f"driver {version} is installed, {chosen.version} is wanted"
+
+
+def _install(
+    wanted: Sequence[Wanted], reason: str, order: Order, deliverer: Deliverer, request: Request, changes: Sequence[Change]
+) -> Step:
+    values: dict[str, Any] = {
+        "manager": deliverer.manager,
+        "install": [{"name": one.name, "version": one.version} for one in wanted],
+        "refresh": True,
+        "downgrade": request.downgrade,
+        "erase": request.erase,
+        "lock_timeout": order.wait_for_lock,
+        "proxy": order.proxy,
+    }
+    first = f"{wanted[0].name} {wanted[0].version or ''}".rstrip()
+    more = max(len(changes), len(wanted)) - 1
+    what = f"install {first}{f' and {more} more' if more else ''}"
+    return Step("packages", what, reason, values, disruptive=bool(changes), slow=True, undo=_undo(deliverer, changes))
+
+
+def _undo(deliverer: Deliverer, changes: Sequence[Change]) -> str:
+    """How a person goes back to what was there."""
+    program = {"apt": "apt-get", "zypper": "zypper"}.get(deliverer.manager, "dnf")
+    new = [change.name for change in changes if change.action == "install"]
+    sign = "-" if program == "dnf" else "="
+    old = [f"{change.name}{sign}{change.before}" for change in changes if change.before and change.action != "reinstall"]
+    lines = [f"{program} remove {' '.join(new)}"] if new else []
+    if old:
+        verb = {"apt-get": "install --allow-downgrades", "zypper": "install --oldpackage"}.get(program, "install --allowerasing")
+        lines.append(f"{program} {verb} {' '.join(old)}")
+    return "; ".join(lines)
+
+
+def _absent(names: Sequence[str], deliverer: Deliverer, order: Order, reason: str) -> Step:
+    values = {"manager": deliverer.manager, "names": list(names), "purge": False, "lock_timeout": order.wait_for_lock}
+    return Step("packages_absent", f"remove {join(names)}", reason, values, slow=True)

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans for the NVIDIA driver of a node. Pure: what the package manager is asked in between is the caller's.
+
+`assess` decides without the package manager where that is possible. Else the caller goes through `attempts`, asks each for its
+`Offer`, takes the first that `choose` can serve from (`select` is this loop), has the request resolved, and calls `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .._inventory._inventory import Inventory
+from .._knowledge.delivery import Deliverer
+from .._packages.types import Change, Closure, Offer, Repository, Request
+from . import _configuration, _preflight
+from ._choose import UNSERVED, choose
+from ._closure import refusals_of
+from ._lacking import lacking, reasons_of, stays
+from ._predict import predict
+from ._record import record_step
+from ._repositories import Attempt, attempts
+from ._transaction import package_steps, repair_steps
+from .order import Order
+from .steps import Chosen, Plan, Refusal, Step
+
+__all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "select"]
+
+
+class Selected(NamedTuple):
+    """What an attempt came to."""
+
+    attempt: Attempt
+    chosen: Chosen
+    request: Request
+
+
+def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan | None:
+    """The whole plan where no package has to change or nothing may be done; None where the package manager has to be asked.
+    today: YYYY-MM-DD."""
+    if order.state == "absent":
+        from . import _absent
+
+        return _absent.plan(inventory, order)
+    nobody = _preflight.no_gpu(inventory, order)
+    if nobody is not None:
+        return Plan("refused" if nobody.severity == "critical" else "skipped", reasons=(nobody.message,), refusals=(nobody,))
+    if _preflight.owner_serves(inventory, order):
+        return Plan("nothing_to_do", reasons=(_owner_words(inventory, order),))
+    there = stays(inventory, order, today)
+    if there is not None and not lacking(inventory, order, there):
+        return _without_packages(inventory, order, there.deliverer, there.chosen, today)
+    refusals = tuple(_preflight.before(inventory, order, today))
+    return Plan("refused", refusals=refusals) if _stopped(refusals) else None
+
+
+def _owner_words(inventory: Inventory, order: Order) -> str:
+    driver = inventory.nvidia.get("driver") or {}
+    version = driver.get("loaded_version") or driver.get("installed_version")
+    return f"{version} is here, {order.wish} allows it, and {driver.get('managed_by') or 'the image'} manages it"
+
+
+def _stopped(refusals: Sequence[Refusal]) -> bool:
+    return any(one.severity == "critical" for one in refusals)
+
+
+def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, today: str | None) -> Plan:
+    """Packages are as they should be: what is left is configuration, or the end of a transaction that broke off."""
+    repair = repair_steps(inventory, order, deliverer)
+    steps = [*repair, *_configuration.steps(inventory, order, chosen, deliverer, ())]
+    reasons = tuple(reasons_of(inventory, order, chosen, today))
+    reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
+    if not steps:
+        return Plan("nothing_to_do", reasons=reasons, chosen=chosen, reboot_reasons=reboot)
+    refusals = tuple(_preflight.before(inventory, order, today))
+    if _stopped(refusals):
+        return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
+    record = record_step(inventory, steps, (), ())
+    drift = tuple(_configuration.drift(inventory, order))
+    return Plan("change", (*record, *steps), (*reasons, *drift), refusals, chosen, (), reboot, _touched(inventory, steps))
+
+
+def select(
+    inventory: Inventory, order: Order, ask: Callable[[Attempt], Offer], today: str | None = None
+) -> Selected | list[Refusal]:
+    """The first attempt that serves the order; ask opens the package manager for one and returns its offer. Else the refusals of
+    the first, where no later one was allowed."""
+    refused: list[Refusal] = []
+    for attempt in attempts(inventory, order):
+        if attempt.unserved_only and not all(one.code in UNSERVED for one in refused):
+            continue
+        found = choose(inventory, order, attempt.deliverer, ask(attempt), today)
+        if isinstance(found, tuple):
+            return Selected(attempt, *found)
+        refused = refused or found
+    return refused or [_nobody(inventory)]
+
+
+def _nobody(inventory: Inventory) -> Refusal:
+    from .._check._node import Node
+    from ._refuse import refuse
+
+    system = inventory.system
+    words = f"{system.get('distribution')} {system.get('distribution_version')} on {system.get('architecture')}"
+    return refuse(Node(inventory), "ND-UNSUPPORTED-DISTRIBUTION", distribution=words)
+
+
+def plan(
+    inventory: Inventory,
+    order: Order,
+    deliverer: Deliverer,
+    chosen: Chosen,
+    request: Request,
+    closure: Closure,
+    repositories: Sequence[Repository],
+    today: str | None = None,
+) -> Plan:
+    """What to do, in its order: repair, key and file of repositories, holds, packages, configuration; the record of it comes
+    first. Or what stands in the way, with the transaction that was resolved."""
+    reasons = tuple(reasons_of(inventory, order, chosen, today))
+    before = _preflight.before(inventory, order, today)
+    after = [] if closure.error is not None else _preflight.after(inventory, order, chosen, closure, today)
+    own = [one._replace(severity="warning") if order.allows_acknowledged(one.code) else one
+           for one in refusals_of(inventory, order, chosen, request, closure)]
+    refusals = (*before, *own, *after)
+    if _stopped(refusals):
+        return Plan("refused", (), reasons, refusals, chosen, closure.changes)
+    changes = closure.changes
+    steps = [
+        *repair_steps(inventory, order, deliverer),
+        *package_steps(inventory, order, deliverer, chosen, request, closure, repositories,
+                       _configuration.before_packages(inventory, order, chosen, deliverer, changes)),
+        *_configuration.after_packages(inventory, order, chosen, deliverer, changes),
+    ]
+    reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, changes))
+    record = record_step(inventory, steps, changes, repositories)
+    if not steps:
+        return Plan("nothing_to_do", (), reasons, refusals, chosen, (), reboot)
+    return Plan("change", (*record, *steps), reasons, refusals, chosen, changes, reboot, _touched(inventory, steps, changes))
+
+
+def _touched(inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change] = ()) -> dict[str, list[str]]:
+    """Services, processes and kernels that a plan touches."""
+    holders: list[dict[str, Any]] = inventory.health.get("gpu_holders") or []
+    disruptive = any(step.disruptive for step in steps)
+    kernels = [entry["release"] for entry in inventory.kernel.get("installed") or ()] if changes else []
+    return {
+        "services": sorted({str(step.values["name"]) for step in steps if step.kind == "service"}),
+        "processes": [f"{one.get('name')} ({one.get('pid')})" for one in holders if not one.get("service")] if disruptive else [],
+        "kernels": [str(release) for release in kernels],
+    }
