@@ -28,7 +28,7 @@ class KeyFormatError(ValueError):
 def fingerprint(data: bytes) -> str:
     """The fingerprint of the only primary key in a file, binary or ASCII armour, in upper-case hex: 40 digits for version 4,
     64 for version 6. KeyFormatError for several keys too: a repository would be trusted with each of them."""
-    keys = []
+    keys: list[str] = []
     for tag, body in _packets(_binary(data)):
         if tag in _SECRET:
             raise KeyFormatError("it holds a secret key; export the public one: gpg --armor --export")

@@ -81,6 +81,7 @@ def test_what_is_not_one_public_key(data: bytes, message: str) -> None:
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: binary(ED25519)[:40] + tail))
 def test_whatever_comes_is_a_fingerprint_or_an_error(data: bytes) -> None:
     try:
-        assert len(fingerprint(data)) in (40, 64)
+        answer = fingerprint(data)
     except KeyFormatError as error:
-        assert str(error).startswith("it")
+        answer = str(error)
+    assert len(answer) in (40, 64) or answer.startswith("it")

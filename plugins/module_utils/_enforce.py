@@ -1,0 +1,253 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: look at a node, decide what its driver needs, ask its package manager, and answer with the whole plan.
+
+Nothing of the node is changed: the package manager works in a folder of its own, which goes again.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from ._check._node import Node
+from ._check.run import check
+from ._host import Host, HostError
+from ._inventory._facts import facts
+from ._inventory._gather import gather
+from ._inventory._inventory import Inventory
+from ._packages.types import Closure, Manager, Offer, PackageError, Repository, as_plain
+from ._plan import nvidia_driver
+from ._plan._repositories import base_url
+from ._plan.nvidia_driver import Attempt
+from ._plan.order import Order
+from ._plan.steps import Plan, Refusal
+from ._plan.text import screen
+from ._plan.verify import verify
+
+__all__ = ["Fetch", "inspect"]
+
+Fetch = Callable[[str, "str | None"], bytes]  # (URL, proxy) → content; OSError with the reason
+
+_LAST_RUN = "/run/gpufleet.node/nvidia_driver.last"
+_DNF_PYTHON = "/usr/libexec/platform-python"
+_ERRORS = {
+    "no_network": "ND-REPOSITORY-UNREACHABLE",
+    "bad_signature": "ND-REPOSITORY-SIGNATURE",
+    "hash_mismatch": "ND-REPOSITORY-HASH",
+    "bad_key": "ND-REPOSITORY-KEY",
+    "no_space": "ND-NO-SPACE-PRIVATE",
+}
+_OTHER_ERROR = "ND-PACKAGE-MANAGER"
+
+
+def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch, today: str, root: bool = True) -> dict[str, Any]:
+    """The answer of the module, all values plain (see its RETURN).
+
+    timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
+    keys of repositories. today: YYYY-MM-DD. root: whether this runs as root, for the controller to know.
+    """
+    last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
+    inventory = gather(host, timeout=timeout, change=True)
+    closure = Closure(())
+    plan = nvidia_driver.assess(inventory, order, today)
+    if plan is None:
+        plan, closure = _asked(host, inventory, order, folder, fetch, today)
+        plan = _still_idle(host, inventory, order, timeout, plan)
+    verification = verify(inventory, order)
+    before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
+    reasons = list(plan.reboot_reasons) or _later(plan, verification)
+    answer = {
+        "changed": plan.status == "change",
+        "status": plan.status,
+        "plan": as_plain(plan),
+        "before": before,
+        "after": nvidia_driver.predict(inventory, plan) or None if plan.status == "change" else before,
+        "verification": as_plain(verification),
+        "findings": check(inventory, _known(order)).as_dict()["findings"],
+        "reboot_required": bool(reasons),
+        "reboot_reasons": reasons,
+        "text": screen(plan, before, verification, closure.download_kib),
+        "node": {"root": root, "last_run": last_run, "dnf_python": _dnf_python(host)},
+    }
+    return {**answer, **_failure(plan, verification)}
+
+
+def _later(plan: Plan, verification: Any) -> list[str]:
+    """What a reboot mends on a node where nothing else is to be done."""
+    if plan.status != "nothing_to_do":
+        return []
+    return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
+
+
+def _failure(plan: Plan, verification: Any) -> dict[str, Any]:
+    """What makes the task fail or skipped: refusals, or a driver that is there and does not work and that no step would mend."""
+    if plan.status == "skipped":
+        return {"skipped": True, "skip_reason": "; ".join(plan.reasons)}
+    if plan.status == "refused":
+        told = [one for one in plan.refusals if one.severity == "critical"]
+        return {"failed": True, "msg": "nothing was changed: " + "; ".join(_told(one) for one in told)}
+    if plan.status == "nothing_to_do" and verification.status == "failed":
+        broken = "; ".join(f"{link.link}: {link.reason}" for link in verification.links if link.state == "broken")
+        return {"failed": True, "msg": f"there is nothing that this module could do, and the driver does not work: {broken}"}
+    return {}
+
+
+def _told(one: Refusal) -> str:
+    command = one.remedy.partition("\n")[0]
+    return f"{one.code}: {one.message}" + (f" -> {command}" if command else "")
+
+
+def _known(order: Order) -> list[str]:
+    """Of the acknowledged codes those of findings: they share one option with refusals."""
+    return [code for code in order.acknowledge if not code.startswith("ND-")]
+
+
+def _asked(host: Host, inventory: Inventory, order: Order, folder: str, fetch: Fetch, today: str) -> tuple[Plan, Closure]:
+    """The plan of a node whose package manager has to be asked."""
+    shop = _Shop(host, inventory, order, folder, fetch)
+    try:
+        found = nvidia_driver.select(inventory, order, shop.ask, today)
+        if isinstance(found, list):
+            return Plan("refused", refusals=tuple(found)), Closure(())
+        closure = shop.manager.resolve(found.request)
+        attempt = shop.attempt
+        return nvidia_driver.plan(inventory, order, attempt.deliverer, found.chosen, found.request, closure, attempt.repositories,
+                                  today), closure
+    except _Refused as error:
+        return Plan("refused", refusals=(error.refusal,)), Closure(())
+    except PackageError as error:
+        code = _ERRORS.get(error.code, _OTHER_ERROR)
+        return Plan("refused", refusals=(_refusal(inventory, code, "packages", manager=shop.name, error=str(error)),)), Closure(())
+    finally:
+        shop.close()
+
+
+def _still_idle(host: Host, inventory: Inventory, order: Order, timeout: float, plan: Plan) -> Plan:
+    """Asking a package manager takes its time: jobs that have come meanwhile count."""
+    if plan.status != "change":
+        return plan
+    from ._plan._preflight import before
+
+    fresh = gather(host, ("processes",), timeout, ("pci", "nvml", "holders"), change=True)
+    inventory.health.update({key: fresh.health[key] for key in ("gpu_holders", "workload_managers") if key in fresh.health})
+    new = [one for one in before(inventory, order) if one not in plan.refusals]
+    if not any(one.severity == "critical" for one in new):
+        return plan
+    return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals))
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def _refusal(inventory: Inventory, code: str, subject: str = "node", **words: Any) -> Refusal:
+    from ._plan._refuse import refuse
+
+    return refuse(Node(inventory), code, subject, **words)
+
+
+class _Shop:
+    """The package manager with the sources of the attempt that was asked last; `attempt` has the keys of its repositories."""
+
+    manager: Manager
+    attempt: Attempt
+
+    def __init__(self, host: Host, inventory: Inventory, order: Order, folder: str, fetch: Fetch) -> None:
+        self._host, self._inventory, self._order, self._fetch = host, inventory, order, fetch
+        self._parent = tempfile.TemporaryDirectory(prefix="gpufleet-", dir=folder)
+        self._count, self._open = 0, False
+        self.name = "package manager"
+
+    def ask(self, attempt: Attempt) -> Offer:
+        """What is offered there. PackageError, _Refused."""
+        self._close_manager()
+        self.attempt = self._with_keys(attempt)
+        self._count += 1
+        self.name = attempt.deliverer.manager
+        self.manager = _manager(self.name, self._host, f"{self._parent.name}/{self._count}")
+        self._open = True
+        self.manager.open(self.attempt.repositories, True, self._order.proxy)
+        return self.manager.offer(attempt.deliverer.patterns)
+
+    def close(self) -> None:
+        """Remove all that was made."""
+        self._close_manager()
+        self._parent.cleanup()
+
+    def _close_manager(self) -> None:
+        if self._open:
+            self._open = False
+            self.manager.close()
+
+    def _with_keys(self, attempt: Attempt) -> Attempt:
+        from ._packages._openpgp import fingerprint
+
+        filled = tuple(self._with_key(one, attempt) for one in attempt.repositories)
+        keys = [one.key for one in filled if one.key]
+        if not keys:
+            return attempt._replace(repositories=filled)
+        # The key that is really used is the one that rpm is to be told of.
+        row = {**attempt.deliverer.repository, "fingerprint": fingerprint(keys[0].encode())}
+        return attempt._replace(repositories=filled, deliverer=attempt.deliverer._replace(repository=row))
+
+    def _with_key(self, repository: Repository, attempt: Attempt) -> Repository:
+        """The repository with its key, which has the fingerprint of our table or is the operator's own."""
+        from ._packages._openpgp import KeyFormatError, armour, fingerprint
+
+        if not repository.key_path or repository.key:
+            return repository
+        row, own = attempt.deliverer.repository, self._order.repository_key
+        wanted = row.get("fingerprint")
+        if own is None and not wanted:
+            raise _Refused(_refusal(self._inventory, "ND-KEY-UNKNOWN", attempt.deliverer.id, origin=attempt.deliverer.id))
+        where = own if own and "-----BEGIN" not in own else f"{base_url(self._order, attempt.deliverer)}{row.get('key')}"
+        data = own.encode() if own and "-----BEGIN" in own else self._fetched(where)
+        where = "repository_key" if own and "-----BEGIN" in own else where
+        try:
+            key, found = armour(data), fingerprint(data)
+        except KeyFormatError as error:
+            raise _Refused(_refusal(self._inventory, "ND-KEY-DAMAGED", attempt.deliverer.id, where=where, error=error)) from None
+        if own is None and found != str(wanted).replace(" ", "").upper():
+            raise _Refused(_refusal(self._inventory, "ND-KEY-OTHER", attempt.deliverer.id, where=where, found=found, wanted=wanted))
+        return repository._replace(key=key)
+
+    def _fetched(self, url: str) -> bytes:
+        try:
+            return self._fetch(url, self._order.proxy)
+        except OSError as error:
+            raise _Refused(_refusal(self._inventory, "ND-KEY-UNREACHABLE", "packages", where=url, error=error)) from None
+
+
+def _manager(name: str, host: Host, folder: str) -> Manager:
+    if name == "apt":
+        from ._packages.apt import Apt
+
+        return Apt(host, folder)
+    if name == "zypper":
+        from ._packages.zypper import Zypper
+
+        return Zypper(host, folder)
+    from ._packages.dnf import Dnf
+
+    return Dnf(host, folder)
+
+
+def _line(host: Host, path: str) -> str | None:
+    try:
+        return host.read(path, 200).decode("ascii", "replace").strip() or None
+    except HostError:
+        return None
+
+
+def _dnf_python(host: Host) -> str | None:
+    """The version of the Python that has the bindings of dnf, where the distribution keeps one of its own for that."""
+    try:
+        match = re.search(r"python(3\.\d+)$", host.link(_DNF_PYTHON))
+    except HostError:
+        return None
+    return match[1] if match else None

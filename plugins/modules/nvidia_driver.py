@@ -1,0 +1,580 @@
+#!/usr/bin/python
+# Copyright (c) 2026 gpufleet contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nvidia_driver
+short_description: Have the wanted NVIDIA driver installed, loaded and verified on a node
+version_added: 1.0.0
+description:
+  - Looks at the node, decides which driver serves every NVIDIA GPU in it and your wish, shows the whole plan in check and diff mode,
+    and has Ansible's own modules do it. Afterwards it looks again. What is not verified is a failure that names the first broken
+    link.
+  - A driver that is there, allowed by O(version) and right for all GPUs stays as it is, even when there is a newer one.
+  - What stands in the way is found before the first change, and is told together with the nearest choice that would do.
+    docs/refusals.md has a section for each code.
+  - Never reboots a node and never changes its kernel. RV(reboot_required) and RV(reboot_reasons) say what is left to you, or to the
+    role C(gpufleet.node.nvidia_driver).
+  - A run that was interrupted is finished or repaired by the next one.
+options:
+  version:
+    description:
+      - A branch (V(580)), an exact version (V(580.95.05)), a package revision (V(550.163.01-4~bpo13+1)), a range
+        (V(>=535,<590)), or a channel, one of V(lts), V(production) and V(new_feature).
+      - Quote it. A number with a fraction is refused, since YAML turns 550.100 into 550.1, which is another version.
+      - Where no driver is installed, a range means the newest supported long-term branch in it that serves all GPUs, else the
+        newest production branch.
+    type: raw
+    default: '>=530'
+  state:
+    description:
+      - V(present) keeps what is allowed, and installs where nothing is.
+      - V(latest) goes to the newest that O(version) allows and the packages sources offer.
+      - V(absent) removes what this module has installed, written and locked on the node, and nothing else.
+    type: str
+    choices: [present, latest, absent]
+    default: present
+  flavour:
+    description:
+      - The kernel module. V(auto) takes the one that all GPUs and the branch need, else NVIDIA's recommendation for the GPUs.
+    type: str
+    choices: [auto, open, proprietary]
+    default: auto
+  origin:
+    description:
+      - Whose packages. V(auto) keeps to whoever made the installed ones. Where there are none it is the distribution, and NVIDIA's
+        repository only where the distribution cannot serve the GPUs at all.
+      - V(nvidia) adds NVIDIA's repository where it is missing, with a key that is pinned by its fingerprint.
+    type: str
+    choices: [auto, distribution, nvidia]
+    default: auto
+  components:
+    description:
+      - V(compute) is CUDA, C(nvidia-smi) and the kernel module. V(full) has OpenGL and display too.
+      - Fabric Manager, NSCQ and IMEX follow the hardware in both cases.
+    type: str
+    choices: [compute, full]
+    default: compute
+  precompiled:
+    description:
+      - Kernel modules that the distribution has built and signed. V(auto) takes them where every kernel has one, else modules are
+        built on the node with DKMS.
+      - V(always) refuses where there are none, V(never) always builds.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  hold:
+    description:
+      - Keep C(apt upgrade), unattended-upgrades, C(dnf update) and C(zypper update) from moving the driver to another branch.
+      - Kernels get their modules nevertheless, also those to come.
+    type: bool
+    default: true
+  when_busy:
+    description:
+      - What to do while jobs use the GPUs, MIG instances are in use, or a kubelet or slurmd is not drained.
+      - V(refuse) fails. V(wait) looks again until they have ended, at most O(busy_timeout) seconds. V(proceed) warns and goes on.
+    type: str
+    choices: [refuse, wait, proceed]
+    default: refuse
+  busy_timeout:
+    description:
+      - Seconds to wait for jobs with O(when_busy=wait).
+    type: int
+    default: 1800
+  when_no_gpu:
+    description:
+      - What to do on a node without an NVIDIA GPU.
+    type: str
+    choices: [skip, fail]
+    default: skip
+  reload:
+    description:
+      - V(if_idle) replaces a loaded kernel module at once where nothing uses the GPUs. V(never) leaves that to a reboot.
+    type: str
+    choices: [never, if_idle]
+    default: never
+  allow_downgrade:
+    description:
+      - Whether an installed driver may be replaced by an older one.
+    type: bool
+    default: false
+  replace_runfile:
+    description:
+      - Whether a driver that was installed by a C(.run) file may be removed, with a copy of its files kept, to make room for
+        packages. It is refused otherwise.
+    type: bool
+    default: false
+  update_initramfs:
+    description:
+      - Whether to rebuild the initial RAM file system, without which nouveau may come back at the next boot.
+    type: bool
+    default: true
+  restore_nouveau:
+    description:
+      - With O(state=absent), whether nouveau may be loaded again.
+    type: bool
+    default: false
+  persistence:
+    description:
+      - Whether the persistence daemon is enabled, which keeps GPUs initialised while nobody uses them.
+    type: bool
+    default: true
+  module_parameters:
+    description:
+      - Parameters of the kernel module, such as C(NVreg_EnableGpuFirmware). They count when the module is loaded next.
+    type: dict
+    default: {}
+  extra_packages:
+    description:
+      - Names of more packages to install in the same transaction.
+    type: list
+    elements: str
+    default: []
+  mirror:
+    description:
+      - Base URL of your copy of NVIDIA's repositories. What follows the host in NVIDIA's own URLs follows this one.
+    type: str
+  proxy:
+    description:
+      - URL of the HTTP proxy for what packages are fetched through by this module.
+      - A name and a password in it are taken out of what is returned.
+    type: str
+  repository_key:
+    description:
+      - URL or text of the OpenPGP key of the repository at O(mirror), where it is signed with another key than NVIDIA's.
+      - It takes the place of the key whose fingerprint this collection knows, so it must be one that you trust.
+    type: str
+  repository_priority:
+    description:
+      - Priority of NVIDIA's repository, in the package manager's own order.
+    type: int
+  wait_for_lock:
+    description:
+      - Seconds to wait for another package manager, or for another run of this module, that is at work on the node.
+    type: int
+    default: 300
+  acknowledge:
+    description:
+      - Codes of refusals that somebody knows of and lives with. They become warnings.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description:
+      - Deadline in seconds of each source that is asked about the node, see M(gpufleet.node.gpu_facts).
+    type: float
+    default: 10.0
+requirements:
+  - root on the node for a change. Check mode needs none, and says what it could not read.
+  - community.general on the controller for SUSE
+  - ansible-core 2.21 or later on the controller for the dnf of Enterprise Linux 8, which runs in Python 3.6
+notes:
+  - Steps that may take minutes run in the background on the node, where they outlive a lost connection. What they are doing is told
+    on standard error every ten seconds, unless the task has C(no_log).
+  - With C(async) and a C(poll) above 0 the seconds of C(async) limit each slow step. A C(poll) of 0 is refused.
+  - One run changes a node at a time. Another one waits, see O(wait_for_lock).
+attributes:
+  action:
+    description: Has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: partial
+    details: Limits slow steps, the task stays in the foreground.
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  platform:
+    description: Nodes that this works on.
+    support: full
+    platforms: Debian, Ubuntu, Enterprise Linux, Fedora, Amazon Linux, SLES and openSUSE
+author:
+  - gpufleet contributors (@gpufleet)
+seealso:
+  - module: gpufleet.node.gpu_check
+  - module: gpufleet.node.gpu_facts
+"""
+
+EXAMPLES = r"""
+- name: Have a driver that serves every GPU
+  gpufleet.node.nvidia_driver:
+  become: true
+
+# ansible-playbook site.yml --check --diff shows the plan of each host on one screen, and changes nothing
+- name: Stay on one branch
+  gpufleet.node.nvidia_driver:
+    version: "580"
+  become: true
+  register: driver
+
+- name: Reboot where the driver needs it
+  ansible.builtin.reboot:
+  become: true
+  when: driver.reboot_required
+
+- name: Follow the long-term channel, and take its newest version now
+  gpufleet.node.nvidia_driver:
+    version: lts
+    state: latest
+  become: true
+
+- name: Take any version of some branches
+  gpufleet.node.nvidia_driver:
+    version: ">=535,<590"
+  become: true
+
+- name: Take one build of Debian's package
+  gpufleet.node.nvidia_driver:
+    version: 550.163.01-4~bpo13+1
+    origin: distribution
+  become: true
+
+- name: Install from an internal copy of NVIDIA's repository, through a proxy
+  gpufleet.node.nvidia_driver:
+    version: "580"
+    origin: nvidia
+    mirror: https://mirror.example.com/nvidia
+    proxy: http://proxy.example.com:3128
+  become: true
+
+- name: Wait two hours for jobs to end, then replace the module without a reboot
+  gpufleet.node.nvidia_driver:
+    version: "580.95.05"
+    when_busy: wait
+    busy_timeout: 7200
+    reload: if_idle
+  become: true
+
+- name: Set a parameter of the kernel module, and let apt move the driver
+  gpufleet.node.nvidia_driver:
+    hold: false
+    module_parameters:
+      NVreg_RestrictProfilingToAdminUsers: 0
+  become: true
+
+- name: Go back to an older branch
+  gpufleet.node.nvidia_driver:
+    version: "535"
+    allow_downgrade: true
+  become: true
+
+- name: Remove what this collection has installed, and let nouveau come back
+  gpufleet.node.nvidia_driver:
+    state: absent
+    restore_nouveau: true
+  become: true
+"""
+
+RETURN = r"""
+plan:
+  description: What was to be done when the task began. A second run on the result has nothing to do.
+  returned: when the node could be inspected
+  type: dict
+  contains:
+    status:
+      description:
+        - V(nothing_to_do), V(change), V(refused) where something stands in the way, or V(skipped) where there is no NVIDIA GPU.
+      returned: always
+      type: str
+    steps:
+      description: The steps in their order.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description:
+            - One of V(packages), V(packages_absent), V(repair), V(file), V(file_absent), V(key), V(command), V(service).
+          returned: always
+          type: str
+        what:
+          description: The step in a line.
+          returned: always
+          type: str
+        reason:
+          description: Why.
+          returned: always
+          type: str
+        values:
+          description: What the step works with. Its keys depend on the kind, such as C(path) and C(content) for a file.
+          returned: always
+          type: dict
+        disruptive:
+          description: Whether it is not done while jobs run.
+          returned: always
+          type: bool
+        slow:
+          description: Whether it may take minutes.
+          returned: always
+          type: bool
+        undo:
+          description: How a person goes back once it is done, empty where nothing is to be undone.
+          returned: always
+          type: str
+    reasons:
+      description: Why this driver, in sentences.
+      returned: always
+      type: list
+      elements: str
+    refusals:
+      description: What stands in the way, or is only to be known.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: Stable code, such as V(ND-BUSY).
+          returned: always
+          type: str
+        severity:
+          description: V(critical) stops before the first change, V(warning) does not.
+          returned: always
+          type: str
+        message:
+          description: What it is, in a sentence.
+          returned: always
+          type: str
+        remedy:
+          description: The command to type or the option to set in the first line, advice in the others.
+          returned: always
+          type: str
+        subject:
+          description: What it is about, the PCI address where it is one GPU.
+          returned: always
+          type: str
+        use:
+          description: Options that would do, with their values.
+          returned: always
+          type: list
+          elements: dict
+    chosen:
+      description: The driver that the plan leads to, null where none could be chosen or it is to be removed.
+      returned: always
+      type: dict
+      contains:
+        version:
+          description: NVIDIA's version, such as V(580.95.05).
+          returned: always
+          type: str
+        branch:
+          description: Its branch.
+          returned: always
+          type: int
+        flavour:
+          description: Kernel module, V(open) or V(proprietary).
+          returned: always
+          type: str
+        origin:
+          description: Who delivers it, as in docs/refusals.md and the tables of this collection, such as V(debian).
+          returned: always
+          type: str
+        build:
+          description: V(dkms) or V(prebuilt).
+          returned: always
+          type: str
+        revision:
+          description: Version of the package.
+          returned: always
+          type: str
+    packages:
+      description: The whole transaction as the node's package manager resolved it.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        action:
+          description: V(install), V(upgrade), V(downgrade), V(reinstall) or V(remove).
+          returned: always
+          type: str
+        name:
+          description: Name of the package.
+          returned: always
+          type: str
+        before:
+          description: Installed version, null where there is none.
+          returned: always
+          type: str
+        after:
+          description: Version afterwards, null where it is removed.
+          returned: always
+          type: str
+        repository:
+          description: Where it comes from, in the package manager's words.
+          returned: always
+          type: str
+        architecture:
+          description: Its architecture.
+          returned: always
+          type: str
+    reboot_reasons:
+      description: Why a reboot is needed after the plan, empty where it is not.
+      returned: always
+      type: list
+      elements: str
+    touches:
+      description: What the plan touches besides packages and files.
+      returned: always
+      type: dict
+      contains:
+        services:
+          description: Services that are stopped, started or restarted.
+          returned: when there are any
+          type: list
+          elements: str
+        processes:
+          description: Processes that use the GPUs.
+          returned: when there are any
+          type: list
+          elements: str
+        kernels:
+          description: Kernels that get a module.
+          returned: when there are any
+          type: list
+          elements: str
+status:
+  description: The same as RV(plan.status).
+  returned: when the node could be inspected
+  type: str
+before:
+  description:
+    - The driver before anything was done, in the form of C(ansible_facts.gpu.nvidia.driver) of M(gpufleet.node.gpu_facts), null
+      where there is none.
+  returned: when the node could be inspected
+  type: dict
+after:
+  description:
+    - The driver afterwards, in the same form. In check mode it is what the plan leads to, as far as that can be known before.
+  returned: when the node could be inspected
+  type: dict
+verification:
+  description: Whether the node has the wanted driver, as it was seen last. Check mode speaks of the node as it is.
+  returned: when the node could be inspected
+  type: dict
+  contains:
+    status:
+      description: V(verified), V(after_reboot) where only a reboot is left, or V(failed).
+      returned: always
+      type: str
+    broken_link:
+      description: The first broken link, null where none is.
+      returned: always
+      type: str
+    links:
+      description: The links in their order.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        link:
+          description:
+            - One of V(packages), V(lock), V(nouveau), V(module_built), V(next_boot), V(module_loaded), V(versions),
+              V(device_nodes), V(nvml), V(fabric), V(persistence).
+          returned: always
+          type: str
+        state:
+          description: V(ok), V(broken), V(after_reboot), V(unknown) or V(not_applicable).
+          returned: always
+          type: str
+        reason:
+          description: Why.
+          returned: always
+          type: str
+reboot_required:
+  description: Whether the node has to be rebooted before the driver is as wanted.
+  returned: when the node could be inspected
+  type: bool
+reboot_reasons:
+  description: Why.
+  returned: when the node could be inspected
+  type: list
+  elements: str
+findings:
+  description: What M(gpufleet.node.gpu_check) has to say about the node as it was seen last, critical findings first.
+  returned: when the node could be inspected
+  type: list
+  elements: dict
+text:
+  description: The plan for people, line by line, at most 100 columns. It is what diff mode shows.
+  returned: when the node could be inspected
+  type: list
+  elements: str
+failed_step:
+  description: The step that failed.
+  returned: when a step failed
+  type: str
+done_steps:
+  description: The steps that were done before.
+  returned: when a step failed
+  type: list
+  elements: str
+open_steps:
+  description: The steps that were not begun.
+  returned: when a step failed
+  type: list
+  elements: str
+undo:
+  description: What takes the node back, in this order.
+  returned: when a step failed
+  type: list
+  elements: str
+"""
+
+import datetime  # noqa: E402
+import os  # noqa: E402
+
+from ansible.module_utils.basic import AnsibleModule  # noqa: E402
+
+from ..module_utils._enforce import inspect  # noqa: E402
+from ..module_utils._machine import machine  # noqa: E402
+from ..module_utils._packages._openpgp import KEY_LIMIT  # noqa: E402
+from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
+from ..module_utils._plan.wish import WishError  # noqa: E402
+
+_FETCH_S = 30
+_BARE = (
+    "nvidia_driver runs here without its action plugin, which does the work on the controller: call it as gpufleet.node.nvidia_driver"
+    " from a playbook, or set library and action_plugins in ansible.cfg together. Nothing was changed."
+)
+
+
+def fetch(url: str, proxy: str | None) -> bytes:
+    """The content of a URL, one byte more than a key may have at most. OSError."""
+    from ansible.module_utils.urls import open_url  # most runs fetch nothing
+
+    if proxy:
+        os.environ.update(http_proxy=proxy, https_proxy=proxy)
+    try:
+        with open_url(url, timeout=_FETCH_S, http_agent="gpufleet.node") as answer:
+            content: bytes = answer.read(KEY_LIMIT + 1)
+            return content
+    except Exception as error:  # what Ansible raises for a certificate is an exception of its own
+        raise error if isinstance(error, OSError) else OSError(str(error)) from None
+
+
+def main() -> None:
+    """Inspect and answer; the action plugin does the rest."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    if not module.check_mode:
+        module.fail_json(msg=_BARE)
+    asked = module.params
+    if not 0 < asked["timeout"] <= 3600:
+        module.fail_json(msg=f"timeout: {asked['timeout']:g} is not a number of seconds between 0 and 3600")
+    try:
+        order = Order.parse(asked)
+    except (OrderError, WishError) as error:
+        module.fail_json(msg=str(error))
+    today = datetime.date.today().isoformat()
+    answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, root=os.geteuid() == 0)
+    if answer.get("failed"):
+        module.fail_json(**answer)
+    module.exit_json(**answer)
+
+
+if __name__ == "__main__":
+    main()

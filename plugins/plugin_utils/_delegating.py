@@ -1,0 +1,128 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the module and other actions in the name of a task: by a copy of it, so that become, delegate_to and the rest hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.ansible_release import __version__ as core_version
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import Delegate, delegates
+from ansible_collections.gpufleet.node.plugins.plugin_utils._progress import COMMAND, elapsed, progress
+
+__all__ = ["Delegating"]
+
+_STEP_LIMIT_S = 6 * 3600  # a limit kills the package manager in mid-work, so it is far beyond what DKMS takes for some kernels
+_POLL_S = (1, 1, 2, 3, 5)
+_REPORT_S = 10
+_LOST_S = 300  # an absent connection; the step goes on without us
+
+
+class Delegating:
+    """The node of a task, as its action plugin sees it."""
+
+    def __init__(self, action: ActionBase, task_vars: Mapping[str, Any] | None, limit_s: int = 0) -> None:
+        self._action, self._vars = action, dict(task_vars or {})
+        self._limit_s = limit_s or _STEP_LIMIT_S
+        self.core_version = core_version
+
+    def inspect(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What the module of this task answers in check mode."""
+        task = self._action._task
+        kept = task.check_mode
+        task.check_mode = True
+        try:
+            answer: dict[str, Any] = self._action._execute_module(module_args=dict(options), task_vars=self._vars)
+        finally:
+            task.check_mode = kept
+        return answer
+
+    def command(self, line: str) -> dict[str, Any]:
+        """A command line run as the task's user on the node: {rc, stdout, stderr}."""
+        return dict(self._action._low_level_execute_command(line))
+
+    def say(self, text: str) -> None:
+        """A line for people on standard error: standard output belongs to the callback. Nothing where the task is no_log."""
+        if not self._action._task.no_log:
+            host = self._vars.get("inventory_hostname") or "node"
+            Display().display(f"[{host}] {text}", stderr=True)
+
+    def exists(self, name: str) -> bool:
+        """Whether an action or a module is installed on this controller."""
+        loaders = self._action._shared_loader_obj
+        return self._has_action(name) or bool(loaders.module_loader.find_plugin_with_context(name).resolved)
+
+    def _has_action(self, name: str) -> bool:
+        return bool(self._action._shared_loader_obj.action_loader.find_plugin_with_context(name).resolved)
+
+    def run(self, step: Mapping[str, Any], proxy: str | None, title: str, alive: Callable[[], bool]) -> dict[str, Any]:
+        """Do a step; the result of its last action, `changed` where any changed something. alive is asked now and then: False
+        ends the step as failed."""
+        changed = False
+        result: dict[str, Any] = {}
+        for one in delegates(step, proxy):
+            result = self._watched(one, title, alive) if step.get("slow") else self._handler(one).run(task_vars=self._vars)
+            changed |= bool(result.get("changed"))
+            if result.get("failed") or result.get("unreachable"):
+                break
+        return {**result, "changed": changed}
+
+    def _handler(self, one: Delegate, limit_s: int = 0) -> ActionBase:
+        action = self._action
+        task = action._task.copy()
+        task.action, task.args = one.action, dict(one.args)
+        task.async_val, task.poll, task.check_mode, task.diff = limit_s, 0, False, False
+        task.environment = [*(task.environment or []), *([one.environment] if one.environment else [])]
+        name = one.action if self._has_action(one.action) else "ansible.legacy.normal"
+        handler: ActionBase = action._shared_loader_obj.action_loader.get(
+            name,
+            task=task,
+            connection=action._connection,
+            play_context=action._play_context,
+            loader=action._loader,
+            templar=action._templar,
+            shared_loader_obj=action._shared_loader_obj,
+        )
+        return handler
+
+    def _watched(self, one: Delegate, title: str, alive: Callable[[], bool]) -> dict[str, Any]:
+        """Run an action in the background on the node, where it outlives a lost connection, and tell what it is doing."""
+        begun = told = answered = time.monotonic()
+        result: dict[str, Any] = self._handler(one, self._limit_s).run(task_vars=self._vars)
+        job, polls = result.get("ansible_job_id"), 0
+        while job and not result.get("finished") and not result.get("failed"):
+            time.sleep(_POLL_S[min(polls, len(_POLL_S) - 1)])
+            polls += 1
+            try:
+                result = self._job(job, "status")
+                if time.monotonic() - told >= _REPORT_S and not result.get("finished"):
+                    told = time.monotonic()
+                    doing = progress(str(self.command(COMMAND)["stdout"]))
+                    self.say(f"{title} ({elapsed(told - begun)}){f': {doing}' if doing else ''}")
+                    if not alive():
+                        return {"failed": True, "msg": "another run took this node over while the connection was lost"}
+                answered = time.monotonic()
+            except AnsibleConnectionFailure:
+                if time.monotonic() - answered > _LOST_S:
+                    raise
+                self._reset()
+        if job and result.get("finished"):
+            self._job(job, "cleanup")
+        return {key: value for key, value in result.items() if key not in ("ansible_job_id", "started", "finished", "results_file")}
+
+    def _job(self, job: str, mode: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._handler(Delegate("ansible.builtin.async_status", {"jid": job, "mode": mode})).run(
+            task_vars=self._vars
+        )
+        return found
+
+    def _reset(self) -> None:
+        try:
+            self._action._connection.reset()
+        except (AttributeError, AnsibleConnectionFailure):
+            return

@@ -1,0 +1,159 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inspect, do the steps of the plan one by one, inspect again. Knows no Ansible: `node` is a Delegating."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
+from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles
+from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
+
+__all__ = ["enforce"]
+
+_BUSY = ("ND-BUSY", "ND-BUSY-MIG", "ND-NOT-DRAINED-KUBELET", "ND-NOT-DRAINED-SLURMD")
+_LOCKED = ("ND-PACKAGE-MANAGER-BUSY",)
+_ASK_AGAIN_S = 30
+_FRESH_S = 15  # what an inspection said of running jobs is believed for so long
+
+
+class Node(Protocol):
+    """What `enforce` needs of a node."""
+
+    core_version: str
+
+    def inspect(self, options: dict[str, Any]) -> dict[str, Any]: ...
+    def command(self, line: str) -> dict[str, Any]: ...
+    def say(self, text: str) -> None: ...
+    def exists(self, name: str) -> bool: ...
+    def run(self, step: Mapping[str, Any], proxy: str | None, title: str, alive: Any) -> dict[str, Any]: ...
+
+
+def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
+    """The result of the task. Nothing is changed in check mode, and none of the steps is begun before all are known to be possible."""
+    if check_mode:
+        return _outcome.answered(node.inspect(options), diff)
+    run = _Run(node, options, diff)
+    if run.answer.get("status") != "change" or run.answer.get("failed"):
+        return _outcome.answered(run.answer, diff)
+    lacking = run.obstacles()
+    if lacking:
+        return _outcome.refused(run.answer, lacking, diff)
+    lease = Lease(node.command)
+    try:
+        last = lease.take(options["wait_for_lock"], node.say)
+    except LeaseError as error:
+        return _outcome.refused(run.answer, [str(error)], diff)
+    try:
+        if last != run.answer.get("node", {}).get("last_run"):
+            run.look()  # somebody else's run has ended since we looked: our plan may be stale
+            lacking = run.obstacles()
+            if lacking or run.answer.get("status") != "change" or run.answer.get("failed"):
+                return _outcome.refused(run.answer, lacking, diff) if lacking else _outcome.answered(run.answer, diff)
+        return run.do(lease)
+    finally:
+        try:
+            lease.release()
+        except AnsibleConnectionFailure:
+            node.say("the connection is lost; the node is free for the next run in a few minutes")
+
+
+class _Run:
+    """One task on one node; `answer` is the inspection that its plan comes from."""
+
+    def __init__(self, node: Node, options: dict[str, Any], diff: bool) -> None:
+        self._node, self._options, self._diff = node, options, diff
+        self.answer: dict[str, Any] = {}
+        self._looked = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """Inspect; where the order says wait, until no job is left and the package manager is free, or a limit is over.
+
+        Asked with `refuse` a busy node answers before it asks its package manager, which makes asking again cheap.
+        """
+        waits = self._options["when_busy"] == "wait"
+        asked = {**self._options, "when_busy": "refuse"} if waits else self._options
+        self._inspect(asked)
+        if waits:
+            self._wait(asked, _BUSY, self._options["busy_timeout"], "waiting for jobs to end")
+        if any(one["code"] in _LOCKED for one in self._refusals()) and not self._stops():
+            self._inspect({**asked, "wait_for_lock": 0})
+            self._wait({**asked, "wait_for_lock": 0}, _LOCKED, self._options["wait_for_lock"], "waiting for the package manager")
+            if not self._stops():
+                self._inspect(asked)  # the plan's own waiting times are the order's again
+
+    def _wait(self, asked: dict[str, Any], codes: tuple[str, ...], limit_s: int, doing: str) -> None:
+        deadline = time.monotonic() + limit_s
+        while self._stops() and self._stops() <= set(codes) and time.monotonic() < deadline:
+            told = next(one["message"] for one in self._refusals() if one["code"] in codes)
+            self._node.say(f"{doing}, {limit_s} s at most: {told}")
+            time.sleep(min(_ASK_AGAIN_S, max(deadline - time.monotonic(), 0)))
+            self._inspect(asked)
+
+    def _refusals(self) -> list[dict[str, Any]]:
+        return list((self.answer.get("plan") or {}).get("refusals", ()))
+
+    def _stops(self) -> set[str]:
+        """Codes of what stands in the way."""
+        return {one["code"] for one in self._refusals() if one["severity"] == "critical"}
+
+    def _inspect(self, options: dict[str, Any]) -> dict[str, Any]:
+        self._looked = time.monotonic()
+        self.answer = self._node.inspect(options)
+        return self.answer
+
+    def obstacles(self) -> list[str]:
+        """Why the steps cannot be done from here, before the first one."""
+        if self.answer.get("status") != "change":
+            return []
+        told = self.answer.get("node") or {}
+        lacking = [] if told.get("root", True) else ["changing a driver needs root on the node: set become: true"]
+        return lacking + obstacles(self.answer["plan"]["steps"], self._node.exists, self._node.core_version, told.get("dnf_python"))
+
+    def do(self, lease: Lease) -> dict[str, Any]:
+        """The steps, then a last look."""
+        answer, changed, number = self.answer, False, 0
+        steps = answer["plan"]["steps"]
+        try:
+            for number, step in enumerate(steps, 1):
+                title = f"step {number} of {len(steps)}: {step['what']}"
+                first = step["disruptive"] and not any(one["disruptive"] for one in steps[: number - 1])
+                busy = self._busy_again() if first and time.monotonic() - self._looked > _FRESH_S else None
+                self._node.say(title)
+                result = busy or self._one(step, title, lease)
+                changed |= bool(result.get("changed"))
+                if result.get("failed") or result.get("unreachable"):
+                    return _outcome.failed_step(answer, number, result, changed, self._last_look(), self._diff)
+        except AnsibleConnectionFailure as error:
+            done = "; ".join(one["what"] for one in steps[: number - 1]) or "nothing"
+            raise AnsibleConnectionFailure(
+                f"the connection was lost at step {number} of {len(steps)}: {steps[number - 1]['what']}. Done before: {done}."
+                " Files are written whole or not at all, and a package manager that works goes on without us."
+                f" Run it again: it waits for that, looks again and goes on from there. ({error})"
+            ) from error
+        after = self._node.inspect(self._options)
+        return _outcome.done(answer, after, changed, self._diff)
+
+    def _one(self, step: Mapping[str, Any], title: str, lease: Lease) -> dict[str, Any]:
+        if not lease.renew():
+            return {"failed": True, "msg": "another run took this node over"}
+        return self._node.run(step, self._options.get("proxy"), title, lease.renew)
+
+    def _busy_again(self) -> dict[str, Any] | None:
+        """A failure where jobs have come since the inspection. The plan stays the one that was announced."""
+        if self._options["when_busy"] == "proceed":
+            return None
+        found = self._node.inspect({**self._options, "when_busy": "refuse"}).get("plan") or {}
+        told = [one["message"] for one in found.get("refusals", ()) if one["code"] in _BUSY and one["severity"] == "critical"]
+        return {"failed": True, "msg": f"jobs have come meanwhile: {'; '.join(told)}"} if told else None
+
+    def _last_look(self) -> dict[str, Any] | None:
+        try:
+            return self._node.inspect(self._options)
+        except AnsibleConnectionFailure:
+            return None

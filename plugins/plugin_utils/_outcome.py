@@ -1,0 +1,108 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task answers: the result of an inspection, of a run that went through, and of one that did not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+
+__all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
+
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_LONGEST = 600
+_KEPT = ("status", "plan", "before", "after", "verification", "findings", "text", "reboot_required", "reboot_reasons")
+
+
+def answered(answer: Mapping[str, Any], diff: bool) -> dict[str, Any]:
+    """The result where nothing was done: check mode, nothing to do, skipped, refused, or a module that failed."""
+    result = {key: answer[key] for key in _KEPT if key in answer}
+    for key in ("failed", "msg", "exception", "module_stdout", "module_stderr", "rc", "warnings", "deprecations", "skipped", "skip_reason"):
+        if answer.get(key):
+            result[key] = answer[key]
+    result["changed"] = answer.get("status") == "change" and not answer.get("failed")
+    if diff and answer.get("text"):
+        result["diff"] = {"prepared": "\n".join([*answer["text"], ""])}
+    return result
+
+
+def refused(answer: Mapping[str, Any], reasons: Sequence[str], diff: bool) -> dict[str, Any]:
+    """The result where this controller, or somebody on the node, stands in the way before the first change."""
+    return {**answered(answer, diff), "changed": False, "failed": True, "msg": f"nothing was changed: {'; '.join(reasons)}"}
+
+
+def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:
+    """The result of a run whose steps all went through: the plan that was done, and what the last look saw."""
+    result = answered(answer, diff)
+    result |= {key: after[key] for key in ("after", "verification", "findings", "reboot_required", "reboot_reasons") if key in after}
+    result["changed"] = changed
+    verification = after.get("verification") or {}
+    if after.get("failed") and not verification:
+        result |= {"failed": True, "msg": f"all steps are done, and the last look failed: {after.get('msg')}"}
+    elif verification.get("status") == "failed":
+        broken = [link for link in verification["links"] if link["state"] == "broken"]
+        told = "; ".join(f"{link['link']}: {link['reason']}" for link in broken)
+        result |= {"failed": True, "msg": f"all steps are done, and the driver is not what was asked for: {told or 'unknown'}"}
+    elif after.get("status") == "change":
+        left = "; ".join(step["what"] for step in after["plan"]["steps"])
+        result["warnings"] = [*result.get("warnings", []), f"all steps are done, and the next run would have more to do: {left}"]
+    elif after.get("status") == "refused":
+        result["warnings"] = [*result.get("warnings", []), f"all steps are done, and the last look says: {after.get('msg')}"]
+    return result
+
+
+def failed_step(
+    answer: Mapping[str, Any], number: int, result: Mapping[str, Any], changed: bool, after: Mapping[str, Any] | None, diff: bool
+) -> dict[str, Any]:
+    """The result of a run that stopped at a step (1 …). after: what a fresh look saw, None where none was possible."""
+    steps = answer["plan"]["steps"]
+    before, step, left = steps[: number - 1], steps[number - 1], steps[number:]
+    back = [one["undo"] for one in reversed(before) if one.get("undo")]
+    lines = [
+        f"step {number} of {len(steps)} failed: {step['what']}: {_words(result)}",
+        f"Done: {_listed(before)}. Not done: {_listed(left)}.",
+        f"Run it again: it looks again and goes on from here. To go back instead: {'; then '.join(back) or 'nothing is to be undone'}.",
+    ]
+    found = answered(answer, diff)
+    if after is not None:
+        found |= {key: after[key] for key in ("after", "verification", "findings", "reboot_required", "reboot_reasons") if key in after}
+    else:
+        for key in ("after", "verification"):  # the prediction has not come true, and nobody could look
+            found[key] = None
+    told = {key: result[key] for key in ("rc", "stderr", "stdout", "exception") if result.get(key)}
+    return {
+        **found,
+        **told,
+        "changed": changed,
+        "failed": True,
+        "msg": "\n".join(lines),
+        "failed_step": step["what"],
+        "done_steps": [one["what"] for one in before],
+        "open_steps": [one["what"] for one in left],
+        "undo": back,
+    }
+
+
+def _words(result: Mapping[str, Any]) -> str:
+    """The last words of what failed."""
+    message = str(result.get("msg") or "no message").strip()
+    stderr = str(result.get("stderr") or "").strip()
+    text = message if not stderr or stderr[-80:] in message else f"{message}: {stderr}"
+    text = clean(" ".join(text.split()))
+    return text if len(text) <= _LONGEST else "…" + text[-_LONGEST:]
+
+
+def _listed(steps: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(str(step["what"]) for step in steps) or "nothing"
+
+
+def without_secrets(value: Any) -> Any:
+    """The same value with the name and the password of every URL taken out."""
+    if isinstance(value, str):
+        return _SECRET.sub("********", value)
+    if isinstance(value, Mapping):
+        return {key: without_secrets(child) for key, child in value.items()}
+    return [without_secrets(child) for child in value] if isinstance(value, (list, tuple)) else value
