@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from .._host import Host, HostError, Output
 from ._apt_text import code_of, first_words, parse_config_names, parse_shell
 from ._apt_update import SourceLine, parse_sources
+from ._openpgp import KeyFormatError, fingerprint
 from ._private import PrivateFolder, told_disk_errors
 from .types import PackageError, Pin, Repository
 
@@ -86,8 +87,10 @@ class AptState:
             self._folder.write("etc/sources.list" if main else f"etc/sources.list.d/{os.path.basename(path)}", text)
 
     def _write_key(self, number: int, repository: Repository) -> str:
-        if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
-            raise PackageError("bad_key", f"{repository.id}: the key is not a PGP public key in ASCII armour")
+        try:
+            fingerprint(repository.key.encode("utf-8", "replace"))
+        except KeyFormatError as error:
+            raise PackageError("bad_key", f"{repository.id}: its key cannot be used: {error}") from None
         if not repository.key_path.startswith("/") or repository.key_path not in repository.content:
             raise PackageError("bad_key", f"{repository.id}: {repository.path} does not name its key {repository.key_path!r}")
         return self._folder.write(f"keys/{number}.asc", repository.key)
@@ -148,7 +151,7 @@ class AptState:
         values = {**self._paths(), "Debug::NoLocking": "true", "APT::Update::Error-Mode": "any", "Acquire::Retries": "1",
                   "APT::Sandbox::User": "root",  # _apt cannot enter a folder that is ours alone
                   "APT::Get::Show-User-Simulation-Note": "false", "Acquire::Languages": "none"}
-        values.update({f"Acquire::{scheme}::Timeout": str(int(min(30, max(3, timeout / 10)))) for scheme in _SCHEMES})
+        values.update({f"Acquire::{scheme}::Timeout": str(int(min(30, max(3, timeout / 20)))) for scheme in _SCHEMES})
         dump = self.ask("apt-config", "dump")
         for tree in ("Acquire::IndexTargets::deb", "Acquire::IndexTargets::deb-src"):
             unused = [name for name in parse_config_names(dump, tree) if name != "Packages"]

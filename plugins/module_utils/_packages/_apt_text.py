@@ -129,7 +129,7 @@ CODES = (
     ("no_network", r"Could not (?:connect|resolve|handshake|wait)|Unable to connect|[Tt]imed? ?out|No route to host|failure resolving"
                    r"|Connection (?:failed|refused|reset|closed)|[Nn]etwork is unreachable|Something wicked|Cannot initiate the connection"
                    r"|No system certificates|Certificate verification|Error reading from server|\b5\d\d +[A-Z]|\b407 "),
-    ("unreadable", r"Permission denied|File not found|could not be read|can't be read|Unable to parse|Unable to (?:read|open)"),
+    ("unreadable", r"Permission denied|File not found - |could not be read|can't be read|Unable to parse|Unable to (?:read|open)"),
 )
 
 

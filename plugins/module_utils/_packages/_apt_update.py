@@ -79,7 +79,7 @@ class Trouble(NamedTuple):
 
 _PARTIAL = re.compile(r"does(?:n't| not) have the component")
 _FAILURE = re.compile(rf"Failed to fetch|GPG error|signature verification|is not signed|{_PARTIAL.pattern}")
-_SUMMARY = ("Some index files failed to download", "The package lists or status file", "Problem with MergeList")
+_SUMMARY = ("Some index files failed to download", "The package lists or status file", "The list of sources could not be read")
 
 
 def parse_update(stdout: str, stderr: str, sources: Iterable[SourceLine]) -> list[Trouble]:

@@ -77,9 +77,7 @@ class Apt:
     def _refresh(self) -> None:
         """`apt-get update`; raises for what matters, keeps the rest as problems. Its exit status alone says too little."""
         output = self._state.run("apt-get", "-q", "update", timeout=self._timeout)
-        if output.error == "timeout":
-            raise PackageError("no_network", f"apt-get update: no end within {self._timeout:g} s")
-        if output.error:
+        if output.error not in (None, "timeout"):
             raise PackageError("broken", f"apt-get update: {output.error}")
         grouped: dict[SourceLine | None, list[Trouble]] = {}
         for trouble in parse_update(output.stdout, output.stderr, self._state.sources):
@@ -95,6 +93,8 @@ class Apt:
         if serious:
             _unwished, worst = min(serious, key=lambda item: item[0])
             raise PackageError(worst.code, self._words(worst.message))
+        if output.error:
+            raise PackageError("no_network", f"apt-get update: no end within {self._timeout:g} s")
         if output.rc and not grouped:
             raise PackageError(code_of(output.stderr), f"apt-get update: {self._words(output.stderr)}")
 
