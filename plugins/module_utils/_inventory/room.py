@@ -79,7 +79,8 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "system": {"free_mib": _free(source), "programs": [name for name in _PROGRAMS if name in programs],
                    "image_based": "ostree-booted" in source.names("/run") or None},
         "kernel": {"signing_key": _signing_key(source) if known.kernel.get("secure_boot") else None},
-        "health": {"nvidia_modules": [name for name in _MODULES if name in loaded]},
+        "health": {"nvidia_modules": [name for name in _MODULES if name in loaded],
+                   "console_on_gpu": "nvidia" in (source.text("/proc/fb", 4096) or "")},
     }
 
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._check._node import Node, at
+from .._check._node import Node, at, same_version
 from .._inventory._own import MODPROBE, PREFERENCES
+from .._inventory._versions import version_key
 from .._knowledge.delivery import Deliverer
 from . import _hold
+from ._hold import locks_of
 from ._modprobe import modprobe_text, options_text
-from ._node_state import SERVICES, changed_names, family, has_program
+from ._node_state import SERVICES, changed_names, family, has_program, headers_come, kernels_to_boot
+from ._runfile import runfile_steps
 from ._transition import load_steps, reload_steps, transition
 from .order import Order
 from .steps import Chosen, Step
 
-__all__ = ["after_packages", "before_packages", "drift", "reboot_reasons", "steps"]
+__all__ = ["after_packages", "before_packages", "drift", "locks_of", "reboot_reasons", "steps"]
 
 
 def steps(inventory: Any, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
@@ -33,13 +36,18 @@ def before_packages(inventory: Any, order: Order, chosen: Chosen, deliverer: Del
     """What the transaction has to find: pins and streams that it resolves by, and nouveau's blacklist, so that an initramfs which the
     packages' own scripts build has it already."""
     node = Node(inventory)
-    return [*_hold.before_packages(node, order, chosen, deliverer, changes), *_modprobe(node, order, changes)]
+    return [
+        *runfile_steps(node, order),
+        *_hold.before_packages(node, order, chosen, deliverer, changes),
+        *_modprobe(node, order, changes),
+    ]
 
 
 def after_packages(inventory: Any, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
     """What needs the packages: locks of installed versions, the initramfs, the kernel module, services."""
     node = Node(inventory)
     found = _hold.after_packages(node, order, chosen, deliverer, changes)
+    found += _builds(node, chosen, changes)
     found += _initramfs(node, order, changes)
     way = transition(inventory, order, chosen, changes)
     if way.kind == "load":
@@ -96,6 +104,28 @@ def _parameters_change(node: Node, order: Order) -> bool:
     return sorted(options_text(there)) != sorted(f"{key}={value}" for key, value in order.module_parameters)
 
 
+def _builds(node: Node, chosen: Chosen, changes: Sequence[Any]) -> list[Step]:
+    """Modules for kernels that the packages' own scripts leave out: they build for the running kernel, Debian's for the newest too."""
+    if chosen.build != "dkms":
+        return []
+    entries = kernels_to_boot(node)
+    done = set()
+    if changes:
+        newest = max((str(entry.get("release")) for entry in entries), key=version_key, default=None)
+        done = {node.get("kernel.release"), newest if family(node) == "debian" else None}
+    found = []
+    for entry in entries:
+        release = str(entry.get("release"))
+        version = at(entry, "modules.nvidia.version")
+        has = at(entry, "modules.nvidia") and (version is None or same_version(version, chosen.version))
+        if not has and release not in done and (entry.get("headers") or headers_come(changes, release)):
+            argv = ["dkms", "autoinstall", "-k", release]
+            found.append(
+                Step("command", f"build the module for kernel {release}", "it should boot with a driver", {"argv": argv}, slow=True)
+            )
+    return found
+
+
 def _initramfs(node: Node, order: Order, changes: Sequence[Any]) -> list[Step]:
     """Rebuild only where the early boot would do something else than the files say: it takes minutes on many kernels."""
     if not order.update_initramfs:
@@ -124,13 +154,21 @@ def initramfs_command(node: Node) -> list[str]:
     return ["update-initramfs", "-u", "-k", "all"] if family(node) == "debian" else ["dracut", "--regenerate-all", "--force"]
 
 
+# Packages that bring a daemon, by the beginnings of their names.
+_BRINGS = {
+    "persistenced": ("nvidia-persistenced", "nvidia-compute-utils"),
+    "fabricmanager": ("nvidia-fabricmanager", "nvidia-fabric-manager"),
+    "imex": ("nvidia-imex",),
+}
+
+
 def _services(node: Node, order: Order, changes: Sequence[Any], way: str) -> list[Step]:
     """Daemons of the driver: enabled, and started where the module is there to be served."""
     names = changed_names(changes)
     found = []
     for fact, wanted in (("persistenced", order.persistence), ("fabricmanager", bool(node.get("nvidia.fabric.required"))), ("imex", False)):
         unit, state = SERVICES[fact], node.get(f"nvidia.services.{fact}")
-        comes = any(name.startswith(unit) for name in names)
+        comes = any(name.startswith(_BRINGS[fact]) for name in names)
         sleeps = state in ("inactive", "failed") and wanted
         if (fact == "imex" or wanted) and (comes or (sleeps and way != "reboot")) and state != "active":
             start = way != "reboot"

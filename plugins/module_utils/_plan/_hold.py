@@ -5,15 +5,18 @@ own words; and what takes it back."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from .._check._node import Node
 from .._inventory._own import PREFERENCES
-from .._knowledge.delivery import Deliverer
+from .._knowledge.delivery import Deliverer, package_sets
+from ._node_state import has_program
 from .order import Order
 from .steps import Chosen, Step
 
+MODULE = "nvidia-driver"  # of dnf
 PRIORITY = 995  # above 990 (the release that apt is told to prefer), below 1000: it never downgrades
 _PREFERENCES = """\
 # Written by gpufleet.node.nvidia_driver (hold: true): changes here are undone by its next run.
@@ -50,66 +53,76 @@ def before_packages(node: Node, order: Order, chosen: Chosen, deliverer: Deliver
     """Holds that the transaction has to see, and old locks that would be in its way."""
     if deliverer.hold == "preferences":
         return _preferences(node, order, chosen, deliverer, changes)
-    steps = list(_stream(node, chosen, deliverer)) if deliverer.hold == "stream" else []
-    if deliverer.hold in ("versionlock", "zypper_lock", "stream") and (changes or not order.hold):
-        steps += unlock(
-            node, _stale(node, order, chosen, deliverer), "it is in the way of the new version" if order.hold else "hold is false"
-        )
+    steps = _no_preferences(node, "another origin's driver is held in another way")
+    steps += _stream(node, chosen, deliverer) if deliverer.hold == "stream" else []
+    if changes or not order.hold:
+        why = "it is in the way of the new version" if order.hold else "hold is false"
+        steps += unlock(node, _stale(node, order, chosen, deliverer), why)
     return steps
 
 
 def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
     """Locks that can only be set once the packages are there."""
-    kinds = {"versionlock": "dnf_versionlock", "zypper_lock": "zypper_lock"}
-    kind = kinds.get(deliverer.hold)
-    if not order.hold or kind is None or (not changes and node.get("nvidia.driver.held")):
+    if not changes and node.get("nvidia.driver.held"):
         return []
-    wanted = lock_patterns(order, chosen, deliverer)
     there = {str(lock.get("pattern")) for lock in node.items("packages.locks")}
-    missing = [pattern for pattern in wanted if pattern not in there]
-    if not missing:
-        return []
-    verb = ["dnf", "versionlock", "add", "--raw"] if kind == "dnf_versionlock" else ["zypper", "--non-interactive", "addlock"]
-    return [
-        Step(
-            "command",
-            f"lock {_count(missing)}",
-            _reason(node, held_version(order, chosen)[1]),
-            {"argv": [*verb, *missing]},
-            undo=" ".join([*verb[: -2 if kind == "dnf_versionlock" else -1], _UNDO[kind], *missing]),
-        )
-    ]
+    what = held_version(order, chosen)[1]
+    steps = []
+    for lock in locks_of(order, chosen, deliverer):
+        missing = [pattern for pattern in lock["patterns"] if pattern not in there]
+        if missing and lock["kind"] in _VERBS:
+            add, delete = (_argv(node, lock["kind"], verb) for verb in _VERBS[lock["kind"]])
+            argv = [*add, *missing]
+            steps.append(
+                Step("command", f"lock {_count(missing)}", _reason(node, what), {"argv": argv}, undo=shlex.join([*delete, *missing]))
+            )
+    return steps
 
 
-_UNDO = {"dnf_versionlock": "delete", "zypper_lock": "removelock"}
+# kind of lock -> the words to add and to remove one
+_VERBS = {"dnf_versionlock": ("add", "delete"), "zypper_lock": ("addlock", "removelock")}
 
 
-def lock_patterns(order: Order, chosen: Chosen, deliverer: Deliverer) -> list[str]:
-    """What a version lock names: NAME-EPOCH:VERSION for dnf, names alone for zypper."""
-    if deliverer.hold == "zypper_lock":
-        return list(deliverer.hold_patterns)
+def _argv(node: Node, kind: str, verb: str) -> list[str]:
+    if kind == "zypper_lock":
+        return ["zypper", "--non-interactive", verb]
+    # dnf 5 has no patterns of its own form: it locks the versions that a name has now.
+    return ["dnf", "versionlock", verb] if has_program(node, "dnf5") else ["dnf", "versionlock", verb, "--raw"]
+
+
+def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer) -> list[dict[str, Any]]:
+    """[{kind, patterns}] of what a hold of this driver is: what the record of a node says of locks."""
     version = held_version(order, chosen)[0]
-    version = version if ":" in version else f"*:{version}"
-    return [f"{pattern}-{version}" if version.endswith("*") else f"{pattern}-{version}.*" for pattern in deliverer.hold_patterns]
+    exact = not version.endswith(f"{chosen.branch}.*")
+    raw = [f"{pattern}-{version}" for pattern in deliverer.hold_patterns]
+    if deliverer.hold == "stream":
+        stream = _stream_of(chosen, deliverer)
+        found = [{"kind": "stream", "patterns": [f"{MODULE}:{stream}"]}] if stream else []
+        return [*found, {"kind": "dnf_versionlock", "patterns": raw}] if exact and order.hold else found
+    if not order.hold:
+        return []
+    return {
+        "preferences": [{"kind": "apt_pin", "patterns": [" ".join(deliverer.hold_patterns)]}],
+        "versionlock": [{"kind": "dnf_versionlock", "patterns": raw}],
+        "zypper_lock": [{"kind": "zypper_lock", "patterns": list(deliverer.hold_patterns)}],
+    }.get(deliverer.hold, [])
 
 
 def unlock(node: Node, locks: Sequence[dict[str, Any]], reason: str) -> list[Step]:
     """Take locks back, each kind by its own program."""
     steps = []
-    for kind, verb in (
-        ("dnf_versionlock", ["dnf", "versionlock", "delete", "--raw"]),
-        ("zypper_lock", ["zypper", "--non-interactive", "removelock"]),
-    ):
+    for kind, (_add, delete) in _VERBS.items():
         patterns = [str(lock["pattern"]) for lock in locks if lock.get("kind") == kind]
         if patterns:
-            steps.append(Step("command", f"unlock {_count(patterns)}", reason, {"argv": [*verb, *patterns]}))
+            argv = [*_argv(node, kind, delete), *patterns]
+            steps.append(Step("command", f"unlock {_count(patterns)}", reason, {"argv": argv}))
     return steps
 
 
 def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
-    there = (node.get("packages.own_files") or {}).get(PREFERENCES)
     if not order.hold:
-        return [Step("file_absent", f"remove {PREFERENCES}", "hold is false", {"path": PREFERENCES})] if there is not None else []
+        return _no_preferences(node, "hold is false")
+    there = (node.get("packages.own_files") or {}).get(PREFERENCES)
     text = preferences_text(order, chosen, deliverer)
     if there == text or (there is None and not changes and node.get("nvidia.driver.held")):
         return []
@@ -124,6 +137,12 @@ def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer,
     ]
 
 
+def _no_preferences(node: Node, reason: str) -> list[Step]:
+    if PREFERENCES not in (node.get("packages.own_files") or {}):
+        return []
+    return [Step("file_absent", f"remove {PREFERENCES}", reason, {"path": PREFERENCES})]
+
+
 def _reason(node: Node, what: str) -> str:
     """Why a lock is set; where the record knows of one that is gone, somebody removed it."""
     record = node.get("packages.record") or {}
@@ -133,7 +152,7 @@ def _reason(node: Node, what: str) -> str:
 
 def _stream(node: Node, chosen: Chosen, deliverer: Deliverer) -> list[Step]:
     """Enable the module stream of the branch instead of another one."""
-    name, stream = "nvidia-driver", _stream_of(chosen, deliverer)
+    name, stream = MODULE, _stream_of(chosen, deliverer)
     there = (node.get("packages.streams") or {}).get(name)
     if stream is None or there == stream:
         return []
@@ -161,8 +180,6 @@ def _stream(node: Node, chosen: Chosen, deliverer: Deliverer) -> list[Step]:
 
 
 def _stream_of(chosen: Chosen, deliverer: Deliverer) -> str | None:
-    from .._knowledge.delivery import package_sets
-
     for row in package_sets(deliverer.id):
         fits = (row.first is None or chosen.branch >= row.first) and (row.last is None or chosen.branch <= row.last)
         if fits and row.stream and row.flavour == chosen.flavour and row.build == (chosen.build or row.build):
@@ -173,7 +190,7 @@ def _stream_of(chosen: Chosen, deliverer: Deliverer) -> str | None:
 def _stale(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> list[dict[str, Any]]:
     """Our own locks that do not say what is wanted now: those that the record names."""
     ours = {str(pattern) for lock in (node.get("packages.record") or {}).get("locks") or () for pattern in lock.get("patterns", ())}
-    wanted = set(lock_patterns(order, chosen, deliverer)) if order.hold else set()
+    wanted = {pattern for lock in locks_of(order, chosen, deliverer) for pattern in lock["patterns"]}
     return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours - wanted]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._check._node import Node, Section, at
 from .._inventory._versions import version_key
+from .._knowledge import delivery
 
 BUILT = ("installed", "installed-weak")
 # fact of nvidia.services -> unit; in the order in which they are started
@@ -74,6 +75,36 @@ def packaged(node: Node) -> bool:
 def secure(node: Node) -> bool:
     """Whether the kernel takes signed modules only."""
     return bool(node.get("kernel.secure_boot"))
+
+
+def newer_or_running(node: Node, entry: Section) -> bool:
+    """Whether a kernel is the running one, the next one or a newer one: those that a node comes to without anybody choosing."""
+    running = str(node.get("kernel.release") or "")
+    release = str(entry.get("release"))
+    return bool(entry.get("next_boot")) or not running or version_key(release) >= version_key(running)
+
+
+def key_enrolled(node: Node) -> bool:
+    """Whether the firmware knows the key that modules built here are signed by, as far as can be proven."""
+    enrolled = node.get("kernel.mok_enrolled")
+    keys = {str(node.get("kernel.signing_key"))} if node.get("kernel.signing_key") else set()
+    for entry in node.items("kernel.installed"):
+        module = at(entry, "modules.nvidia") or {}
+        if "/updates/dkms/" in str(module.get("path")) and module.get("signer"):
+            keys.add(str(module["signer"]))
+    return isinstance(enrolled, list) and bool(keys & set(map(str, enrolled)))
+
+
+def headers_come(changes: Any, release: str) -> bool:
+    """Whether a transaction brings the headers of a kernel: by the release in the name of the package, or by its version."""
+    version = delivery.kernel_version(release)
+    for change in changes:
+        name, after = str(change.name), str(change.after or "").rpartition(":")[2]
+        if change.action == "remove" or not ("headers" in name or "devel" in name):
+            continue
+        if name.endswith(f"-{release}") or ("devel" in name and (after == version or after.startswith(f"{version}."))):
+            return True
+    return False
 
 
 def changed_names(changes: Any) -> set[str]:

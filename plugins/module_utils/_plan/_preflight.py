@@ -12,6 +12,7 @@ from .._inventory._own import PREFERENCES
 from . import _preflight_build, _preflight_room
 from ._node_state import packaged, users
 from ._refuse import refuse
+from ._runfile import UNINSTALLER
 from .order import Order
 from .steps import Chosen, Refusal
 
@@ -106,8 +107,11 @@ def _owned(node: Node, order: Order) -> Iterator[Refusal]:
     if owner is not None and not (order.state != "absent" and _satisfied(node, order)):
         yield refuse(node, _OWNERS[owner], version=node.driver_version or "none", wish=order.wish)
     runfile = node.get("packages.runfile")
-    if runfile and owner is None and not order.replace_runfile:
+    if runfile and owner is None and not (order.replace_runfile and UNINSTALLER in (runfile.get("paths") or ())):
         version = runfile.get("version") or "of unknown version"
+        if order.replace_runfile:
+            yield refuse(node, "ND-RUNFILE-NO-UNINSTALLER", version=version, uninstaller=UNINSTALLER)
+            return
         yield refuse(
             node,
             "ND-RUNFILE",
@@ -144,7 +148,7 @@ def _packages(node: Node, order: Order) -> Iterator[Refusal]:
         return
     origins: dict[str, list[str]] = {}
     for package in sorted(node.get("nvidia.driver.packages") or {}):
-        origin = at(node.get("packages.installed"), "placeholder") or (node.get("packages.installed") or {}).get(package, {}).get("origin")
+        origin = ((node.get("packages.installed") or {}).get(package) or {}).get("origin")
         if origin and origin not in ("local", "now"):
             origins.setdefault(str(origin), []).append(package)
     if len(origins) > 1:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._check._node import Node, at, join, older, version_key
 from .._knowledge import nvidia
-from ._node_state import changed_names, family, kernels_to_boot, secure
+from ._node_state import family, headers_come, kernels_to_boot, key_enrolled, secure
 from ._refuse import refuse
 from .order import Order
 from .steps import Chosen, Refusal
@@ -44,10 +44,9 @@ def _matters(node: Node, entry: dict[str, Any]) -> bool:
 
 
 def _headers(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
-    names = changed_names(closure.changes)
     for entry in kernels_to_boot(node):
         release = str(entry.get("release"))
-        if entry.get("headers") is False and not any(one.endswith(release) for one in names):
+        if entry.get("headers") is False and not headers_come(closure.changes, release):
             package = f"linux-headers-{release}" if family(node) == "debian" else f"kernel-devel-{release}"
             severity = None if _matters(node, entry) else "warning"
             yield refuse(node, "ND-NO-HEADERS", f"kernel {release}", severity=severity, kernel=release, package=package)
@@ -89,23 +88,11 @@ def _gcc(package: str, version: Any) -> int | None:
 
 
 def _secure_boot(node: Node, chosen: Chosen) -> Iterator[Refusal]:
-    if not secure(node):
-        return
-    enrolled = node.get("kernel.mok_enrolled")
-    keys = {str(node.get("kernel.signing_key"))} if node.get("kernel.signing_key") else set()
-    keys |= {
-        str(at(entry, "modules.nvidia.signer"))
-        for entry in node.items("kernel.installed")
-        if "/updates/dkms/" in str(at(entry, "modules.nvidia.path")) and at(entry, "modules.nvidia.signer")
-    }
-    if not (isinstance(enrolled, list) and keys & set(map(str, enrolled))):
+    if secure(node) and not key_enrolled(node):
+        ubuntu = "ubuntu" in (node.get("system.distribution"), *(node.get("system.distribution_like") or ()))
+        certificate = "/var/lib/shim-signed/mok/MOK.der" if ubuntu else "/var/lib/dkms/mok.pub"
         yield refuse(
-            node,
-            "ND-SECURE-BOOT",
-            "Secure Boot",
-            version=chosen.version,
-            use=({"precompiled": "always"},),
-            certificate="/var/lib/shim-signed/mok/MOK.der" if "ubuntu" in str(node.get("system.distribution")) else "/var/lib/dkms/mok.pub",
+            node, "ND-SECURE-BOOT", "Secure Boot", version=chosen.version, certificate=certificate, use=({"precompiled": "always"},)
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .._check._node import Node, address, at, join, name, same_version
 from .._inventory._own import MODPROBE
 from ._modprobe import options_text
-from ._node_state import MODULES, SERVICES, changed_names, has_program, stoppable, users
+from ._node_state import MODULES, SERVICES, changed_names, has_program, headers_come, key_enrolled, secure, stoppable, users
 from .order import Order
 from .steps import Chosen, Step
 
@@ -64,6 +64,8 @@ def _blocked(node: Node, chosen: Chosen, changes: Sequence[Any]) -> Iterable[str
             yield f"nouveau drives {name(device)} at {address(device)} until the next boot"
     if node.get("kernel.nouveau_loaded") and not any(at(device, "pci.kernel_driver") == "nouveau" for device in node.nvidia):
         yield "nouveau is loaded until the next boot"
+    if secure(node) and chosen.build == "dkms" and not key_enrolled(node):
+        yield "the key that signs the module has to be enrolled at the next boot"
     running = node.get("kernel.release")
     entry = node.installed_kernel(running)
     if running and node.items("kernel.installed") and not _module_for(entry, str(running), chosen, changes):
@@ -83,7 +85,7 @@ def _module_for(entry: Any, release: str, chosen: Chosen, changes: Sequence[Any]
     if chosen.build == "prebuilt":
         # The kernel module packages of Enterprise Linux and SUSE fit by their symbols, not by the name of one kernel.
         return prebuilt or any(("kmod" in one or "-kmp-" in one) for one in names)
-    return bool(entry.get("headers")) or any(one.endswith(release) for one in names)
+    return bool(entry.get("headers")) or headers_come(changes, release)
 
 
 def _used(node: Node) -> list[str]:
@@ -92,6 +94,8 @@ def _used(node: Node) -> list[str]:
     if held is None:
         return ["who uses the GPUs is not known, so the module is not replaced"]
     found = [f"{join(held)} {'uses' if len(held) == 1 else 'use'} the GPUs"] if held else []
+    if node.get("health.console_on_gpu"):
+        found.append("the console is on the GPU")
     daemons = [item for item in node.items("health.gpu_holders") if item.get("service") and not stoppable(node, item)]
     if daemons:
         names = join(f"{item.get('name')} ({item.get('pid')})" for item in daemons)

@@ -9,7 +9,7 @@ from typing import Any
 from .._check._node import Node, Section, at, join, same_version
 from .._inventory._package_text import upstream_version
 from ._cards import cards_of, flavours
-from ._node_state import kernels_to_boot, packaged, secure
+from ._node_state import kernels_to_boot, newer_or_running, packaged, secure
 from .order import Order
 
 State = tuple[str, str]
@@ -56,6 +56,8 @@ def module_built(node: Node, order: Order) -> State:
     if not packaged(node):
         return "not_applicable", _OWNED
     entries = kernels_to_boot(node)
+    if not node.get("nvidia.driver.dkms"):  # modules that are not built here come for the kernels that are up to date
+        entries = [entry for entry in entries if at(entry, "modules.nvidia") or newer_or_running(node, entry)]
     if not entries:
         return "unknown", "no installed kernel can be seen"
     wrong = [f"kernel {entry.get('release')} {fault}" for entry in entries if (fault := _fault(node, order, entry))]
