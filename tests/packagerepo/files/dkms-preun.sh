@@ -1,0 +1,1 @@
+dkms remove -m @DKMS_MODULE@ -v @VERSION@ -q --all || :
