@@ -126,6 +126,10 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
         "Findings: severity, link of the chain, texts.",
         (("findings", "findings.yml", "findings", ("severity", "link", "message", "remedy", "reference")),),
     ),
+    "refusals_table": (
+        "Refusals: severity, texts, and words that have a default.",
+        (("refusals", "refusals.yml", "refusals", ("severity", "message", "remedy", "reference", "defaults")),),
+    ),
     "thresholds_table": (
         "Numbers that checks compare with.",
         (("thresholds", "thresholds.yml", "thresholds", ("value", "unit", "source")),),

@@ -245,10 +245,10 @@ def _repository(row: Mapping[str, Any], distribution: str | None, version: str |
 def _folder(row: Mapping[str, Any], distribution: str, version: str, architecture: str | None) -> Mapping[str, Any] | None:
     """The folder of NVIDIA's server for a release; None where there is none."""
     for one in row.get("folders", ()):
-        if architecture in one.get("architectures", (architecture,)) and distribution in one["distributions"]:
-            if _listed(version, one["versions"]):
-                found: Mapping[str, Any] = one
-                return found
+        fits = architecture in one.get("architectures", (architecture,)) and distribution in one["distributions"]
+        if fits and _listed(version, one["versions"]):
+            found: Mapping[str, Any] = one
+            return found
     return None
 
 

@@ -17,4 +17,5 @@ def refuse(
     from .._knowledge.refusals import refusal_row
 
     row = refusal_row(code)
-    return Refusal(code, severity or row.severity, row.message.format_map(words), row.remedy.format_map(words), subject, use)
+    message, remedy = row.filled(words)
+    return Refusal(code, severity or row.severity, message, remedy, subject, use)
