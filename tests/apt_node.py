@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import format_datetime
-from datetime import datetime, timedelta, timezone
+from email.utils import formatdate
 from pathlib import Path
 
 from ansible_collections.gpufleet.node.plugins.module_utils._host import FILE_LIMIT, LiveHost
@@ -114,18 +115,20 @@ class Archive:
 
     def __init__(self, folder: Path, url: str, key: Key | None) -> None:
         self.folder, self.url, self.key = folder, url, key
+        self._published = 0
 
-    def publish(self, suite: str, *packages: str, origin: str = "Example", valid: timedelta | None = None, flat: bool = False) -> Path:
-        """Write a suite of one component, main; its Packages file. A flat one lies in the folder of that name."""
+    def publish(self, suite: str, *packages: str, origin: str = "Example", valid: float | None = None, flat: bool = False) -> Path:
+        """Write a suite of one component, main, that was made two days ago and is valid for so many seconds; its Packages file. A
+        flat one lies in the folder of that name."""
         place = self.folder / (suite if flat else f"dists/{suite}")
         index = place / ("Packages" if flat else "main/binary-amd64/Packages")
         index.parent.mkdir(parents=True, exist_ok=True)
         index.write_text("\n".join(packages))
-        now = datetime.now(timezone.utc) - timedelta(days=2)
+        now = time.time() - 2 * 86400
         lines = [f"Origin: {origin}", f"Label: {origin}", f"Suite: {suite}", f"Codename: {suite}",
-                 f"Date: {format_datetime(now, usegmt=True)}", *(["Components: main"] if not flat else []), "Architectures: amd64"]
+                 f"Date: {formatdate(now, usegmt=True)}", *(["Components: main"] if not flat else []), "Architectures: amd64"]
         if valid is not None:
-            lines.append(f"Valid-Until: {format_datetime(now + valid, usegmt=True)}")
+            lines.append(f"Valid-Until: {formatdate(now + valid, usegmt=True)}")
         content = index.read_bytes()
         lines += ["SHA256:", f" {hashlib.sha256(content).hexdigest()} {len(content)} {index.relative_to(place)}"]
         release = place / "Release"
@@ -133,6 +136,9 @@ class Archive:
         if self.key:
             self.key.sign(release, place / "InRelease")
             release.unlink()
+            release = place / "InRelease"
+        self._published += 10  # seconds: two that are made within one are the same to HTTP
+        os.utime(release, (now + self._published,) * 2)
         return index
 
     def sources(self, suite: str, signed_by: Path | str, components: str = "main") -> str:

@@ -30,6 +30,7 @@ _HOOKS = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::P
 _BINARIES = ("apt-get", "apt-cache")
 _SHELL = ("LISTS", "Dir::State::lists/d", "FILE", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d",
           "PINS", "Dir::Etc::preferences/f", "PINPARTS", "Dir::Etc::preferencesparts/d")
+_OWN_PINS = "gpufleet-nvidia"  # how the names of our files of preferences begin
 _SCHEMES = ("http", "https", "ftp")
 _LIST_FILE = re.compile(r"\S+_(?:InRelease|Release|Release\.gpg|Packages(?:\.[a-z0-9]+)?)", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)  # apt.conf(5): others are ignored
@@ -96,20 +97,22 @@ class AptState:
         return self._folder.write(f"keys/{number}.asc", repository.key)
 
     def write_preferences(self, pins: Iterable[Pin]) -> None:
-        """The pins of a request before the node's own: the first that names a package counts (apt_preferences(5))."""
+        """The node's own, and the pins of a request in the place of those that the collection wrote: a plan writes them anew.
+        The name counts: of several records that fit a version the first one is valid (apt_preferences(5))."""
         own = []
         for pin in pins:
             if not all(map(_PATTERN.fullmatch, (*pin.names, pin.version))):
                 raise PackageError("refused", f"a pin that apt cannot read: {first_words(' '.join((*pin.names, pin.version)))!r}")
             own.append(f"Package: {' '.join(pin.names)}\nPin: version {pin.version}\nPin-Priority: {pin.priority}\n")
-        self._folder.folder("etc/preferences.d")
         main = os.path.normpath(self._places.get("PINS", ""))
+        self._folder.write("etc/preferences", "")
         for path, text in self._node_files("PINS", "PINPARTS", ("", ".pref")).items():
+            name = os.path.basename(path)
             if path == main:
-                own.append(text)
-            else:
-                self._folder.write(f"etc/preferences.d/{os.path.basename(path)}", text)
-        self._folder.write("etc/preferences", "\n".join(own))
+                self._folder.write("etc/preferences", text)
+            elif not name.startswith(_OWN_PINS):
+                self._folder.write(f"etc/preferences.d/{name}", text)
+        self._folder.write(f"etc/preferences.d/{_OWN_PINS}.pref", "\n".join(own))
 
     def _node_files(self, file: str, parts: str, endings: tuple[str, ...]) -> dict[str, str]:
         """{path: text} of a configuration file of the node and of those in its folder that apt reads."""
