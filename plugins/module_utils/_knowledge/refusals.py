@@ -23,12 +23,6 @@ class RefusalRow(NamedTuple):
     reference: str
     defaults: Mapping[str, str]
 
-    def filled(self, words: Mapping[str, Any]) -> tuple[str, str]:
-        """(message, remedy) with these words; KeyError names one that is missing (a fault of ours)."""
-        plain = {key: str(value) for key, value in words.items()}
-        given = {**{key: text.format_map(plain) for key, text in self.defaults.items() if key not in plain}, **plain}
-        return self.message.format_map(given), self.remedy.format_map(given)
-
 
 @functools.lru_cache(maxsize=1)
 def _rows() -> dict[str, dict[str, Any]]:

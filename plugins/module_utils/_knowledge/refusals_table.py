@@ -76,8 +76,8 @@ dia.com/datacenter/tesla/driver-installation-guide/"},
 or ({maximum})","remedy":"uname -r\\nChoose a newer branch, or boot an older kernel.","reference":"https://docs.nvidia.\
 com/datacenter/tesla/driver-installation-guide/"},
 "ND-NO-HEADERS":{"severity":"critical","message":"kernel {kernel} has no headers, and no repository offers {package}: i\
-ts module cannot be built","remedy":"sudo systemctl reboot\\nUpgrade to a kernel that the repositories have and boot it\
-, or add the repository that has {package}.","reference":"https://github.com/dell/dkms"},
+ts module cannot be built","remedy":"{install} {package}\\nThis works once a repository has it: add the one that this k\
+ernel came from, or boot a kernel that the repositories have.","reference":"https://github.com/dell/dkms"},
 "ND-COMPILER":{"severity":"critical","message":"kernel {kernel} was built with gcc {wanted}, and this node has {found}:\
  modules would not build or not load","remedy":"extra_packages: [{package}]\\nOr boot a kernel of this release.","refer\
 ence":"https://github.com/dell/dkms"},
@@ -90,46 +90,42 @@ s for a password to be used once. Then reboot, choose \\"Enroll MOK\\" in the bl
  password.\\nWhere the certificate is not there: \\"sudo dkms generate_mok\\", on Ubuntu \\"sudo update-secureboot-poli\
 cy --new-key\\", then enrol it.\\nWithout a console set precompiled: always, where the distribution has signed prebuilt\
  modules.","reference":"https://wiki.debian.org/SecureBoot"},
-"ND-NO-SPACE":{"severity":"critical","message":"{place} has {free} MiB free and needs {needed} MiB","remedy":"df -h {pl\
-ace}\\nRemove old kernels and cached packages (apt-get autoremove, apt-get clean, dnf clean packages), or enlarge the f\
-ile system.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/","defaults":{"place":"/us\
-r"}},
+"ND-NO-SPACE":{"severity":"critical","message":"{place} has {free} MiB free and needs {needed} MiB","remedy":"df -h /bo\
+ot /usr /var\\nRemove old kernels and cached packages (apt-get autoremove, apt-get clean, dnf clean packages), or enlar\
+ge the file system.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-NO-SPACE-PRIVATE":{"severity":"critical","message":"{manager} cannot keep the lists of packages: {error}","remedy":\
 "df -h /tmp /var\\nMake room there, or set remote_tmp of Ansible to a folder with room.","reference":"https://docs.nvid\
 ia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-PACKAGE-MANAGER-BUSY":{"severity":"critical","message":"{name} (process {pid}) holds the lock of the package manage\
 r; wait_for_lock is {seconds} s","remedy":"ps -fp {pid}\\nWait for it to end, or set wait_for_lock to the seconds that \
 a run may wait. Do not remove the lock.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
-"ND-PACKAGE-MANAGER":{"severity":"critical","message":"{manager}: {error}","remedy":"{manager} check\\nMend what it nam\
-es, then run this again; nothing was changed.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installatio\
-n-guide/"},
+"ND-PACKAGE-MANAGER":{"severity":"critical","message":"{manager}: {error}","remedy":"{repair}\\nMend what it names, the\
+n run this again; nothing was changed.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide\
+/"},
 "ND-HALF-CONFIGURED":{"severity":"warning","message":"{packages}: installed by half; this is repaired first","remedy":"\
-sudo dpkg --configure -a && sudo apt-get --fix-broken install\\nThe run does this itself as its first step.","reference\
-":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+{repair}\\nThe run does this itself as its first step.","reference":"https://manpages.debian.org/stable/apt/apt-secure.\
+8.en.html"},
 "ND-TRANSACTION":{"severity":"critical","message":"the package manager finds no way to driver {version} (version {wish}\
-): {words}","remedy":"apt-cache policy | dnf repolist | zypper repos\\nIts own words above name the packages in the way\
-: remove their holds, or choose another version or origin.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
-r-installation-guide/"},
+): {words}","remedy":"{policy}\\nIts own words above name the packages in the way: remove their holds, or choose anothe\
+r version or origin.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-OTHER-VERSION":{"severity":"critical","message":"with driver {version} (version {wish}) the package manager would a\
 lso install {packages}","remedy":"mirror: URL\\nUse a mirror that is complete, or remove the second repository with NVI\
-DIA packages.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/latest/version-locking.h\
-tml"},
+DIA packages.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/620/version-locking.html\
+"},
 "ND-NOT-REACHED":{"severity":"critical","message":"the package manager would not install {packages} for driver {version\
-}","remedy":"apt-cache policy | dnf versionlock list | zypper locks\\nRemove what hides them.","reference":"https://doc\
-s.nvidia.com/datacenter/tesla/driver-installation-guide/latest/version-locking.html"},
+}","remedy":"{policy}\\nRemove what hides them: pins in /etc/apt/preferences.d, version locks, excludes, another module\
+ stream.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/620/version-locking.html"},
 "ND-REMOVES-OTHERS":{"severity":"critical","message":"the package manager would remove {packages}, which are no part of\
- the driver","remedy":"sudo apt-get remove --simulate PACKAGE\\nRemove or upgrade them yourself first if they may go, o\
-r choose a version that they agree with.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-gui\
-de/"},
+ the driver","remedy":"{policy}\\nRemove or upgrade them yourself first if they may go, or choose a version that they a\
+gree with.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-HELD":{"severity":"critical","message":"held by somebody else: {packages}","remedy":"sudo apt-mark unhold {names}",\
 "reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
 "ND-LOCKED-VERSION":{"severity":"critical","message":"{packages}: locked or pinned by somebody else in {paths}","remedy\
 ":"sudoedit {path}\\nRemove the lines about NVIDIA packages if nobody needs them; the hold of this collection replaces \
-them.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/latest/version-locking.html"},
-"ND-MIXED-ORIGIN":{"severity":"critical","message":"driver packages of several makers are mixed: {origins}","remedy":"s\
-udo apt-get purge '?and(?installed,?name(nvidia))' | sudo dnf remove '*nvidia*' | sudo zypper remove '*nvidia*'\\nRemov\
-e the packages of the maker that you do not want, and its repository; then run this again.","reference":"https://docs.n\
-vidia.com/datacenter/tesla/driver-installation-guide/"},
+them.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/620/version-locking.html"},
+"ND-MIXED-ORIGIN":{"severity":"critical","message":"driver packages of several makers are mixed: {origins}","remedy":"{\
+policy}\\nIt shows which package comes from where. Remove the packages of the maker that you do not want, and its repos\
+itory; then run this again.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-THIRD-PARTY":{"severity":"critical","message":"the driver packages come from {origin}, which this collection does n\
 ot know as a source","remedy":"version: \\"{version}\\"\\nWish for what is installed to leave it, or remove these packa\
 ges and their repository first.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
@@ -137,6 +133,10 @@ ges and their repository first.","reference":"https://docs.nvidia.com/datacenter
 ide it would overwrite each other's files","remedy":"replace_runfile: true\\nIts files are backed up and removed before\
  the packages come. By hand: sudo nvidia-uninstall --silent.","reference":"https://docs.nvidia.com/datacenter/tesla/dri\
 ver-installation-guide/"},
+"ND-RUNFILE-NO-UNINSTALLER":{"severity":"critical","message":"replace_runfile is true, and {uninstaller} is not there: \
+the files of the .run driver {version} cannot be removed safely","remedy":"sudo sh ./NVIDIA-Linux-*.run --uninstall --s\
+ilent\\nTake the .run file of the same version from NVIDIA: it has the uninstaller in itself. Then run this again.","re\
+ference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-OWNER-OPERATOR":{"severity":"critical","message":"the driver container of NVIDIA's GPU Operator manages the driver \
 here ({version}), which does not satisfy {wish}","remedy":"kubectl edit clusterpolicies.nvidia.com cluster-policy\\nSet\
  spec.driver.version there; or spec.driver.enabled: false, and then manage the driver here.","reference":"https://docs.\
@@ -205,9 +205,8 @@ n the controller does not support","remedy":"python3 -m pip install 'ansible-cor
  module in the platform's Python; or upgrade the node to Enterprise Linux 9.","reference":"https://docs.ansible.com/ans\
 ible/latest/reference_appendices/release_and_maintenance.html"},
 "ND-NO-RECORD":{"severity":"critical","message":"driver {version} is installed, and {path} is not there: this collectio\
-n did not install it, so it does not remove it","remedy":"sudo apt-get remove {packages}\\nOr the same with dnf or zypp\
-er: look at what goes with them first.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide\
-/"},
+n did not install it, so it does not remove it","remedy":"{remove} {packages}\\nLook at what would go with them before \
+you agree.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
 e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
 r-installation-guide/"}
