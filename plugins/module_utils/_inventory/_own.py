@@ -7,3 +7,4 @@ from __future__ import annotations
 RECORD = "/var/lib/gpufleet/nvidia_driver.json"
 PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-driver.pref"
 MODPROBE = "/etc/modprobe.d/gpufleet-nvidia.conf"
+OWN_PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-"  # how the names of all our files for apt begin

@@ -12,7 +12,7 @@ from ._source import Source
 
 Repository = dict[str, Any]
 
-_LINE = re.compile(r"deb[ \t]+(?:\[(?P<options>[^\]]*)\][ \t]*)?(?P<uri>\S+)[ \t]+(?P<suite>\S+)(?P<components>(?:[ \t]+[^\s#]+)*)")
+_LINE = re.compile(r"deb[ \t]+(?:\[(?P<options>[^\]]*)\][ \t]*)?(?P<uri>[^\s\[]\S*)[ \t]+(?P<suite>\S+)(?P<components>(?:[ \t]+[^\s#]+)*)")
 _YES = ("yes", "true", "on", "1", "with", "enable")
 _FILE_LIMIT = 1 << 18
 

@@ -69,6 +69,8 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         found.setdefault("packages", {})["runfile"] = runfile
     installed = found.get("packages", {}).get("installed", {})
     driver = nvidia_driver(installed)
+    if driver and re.match(r"\d{3}", found["packages"]["streams"].get("nvidia-driver", "")):
+        driver["held"] = True  # the stream of one branch (580-open); open-dkms and latest-dkms move on
     managed_by = _managed_by(source, known, bool(driver), bool(runfile))
     if not driver and runfile and runfile["version"]:
         driver = {"installed_version": runfile["version"], "origin": "nvidia", "held": None}

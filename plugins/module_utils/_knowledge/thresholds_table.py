@@ -20,6 +20,14 @@ tries); NVIDIA DCGM uses 63"},
 and desktop; NVIDIA H100 boards show up to 0.6 GiB idle"},
 "slowdown_margin_c":{"value":3,"unit":"degrees Celsius","source":"gpufleet.node; leptonai/gpud has a margin setting wit\
 h 5 to 10 as its recommended use"},
+"driver_installed_mib":{"value":1500,"unit":"MiB","source":"gpufleet.node: an estimate, libraries and firmware of a ful\
+l driver have about 1 GiB"},
+"driver_download_mib":{"value":600,"unit":"MiB","source":"gpufleet.node: an estimate, packages of a full driver have ab\
+out 400 MiB"},
+"driver_build_mib":{"value":700,"unit":"MiB","source":"gpufleet.node: an estimate, objects and modules of the proprieta\
+ry module with debug information"},
+"initramfs_mib":{"value":128,"unit":"MiB","source":"gpufleet.node: an estimate, an initramfs with most modules and firm\
+ware of GPUs has 60 to 120 MiB"},
 "container_toolkit_secure":{"value":"1.17.8","unit":"version","source":"https://nvd.nist.gov/vuln/detail/CVE-2025-23266\
  (fixed in 1.17.8)"},
 "container_toolkit_cdi_default":{"value":"1.18","unit":"version","source":"https://docs.nvidia.com/datacenter/cloud-nat\

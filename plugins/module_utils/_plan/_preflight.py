@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .._check import _packages as _check_packages
 from .._check._node import Node, address, at, join, name, passed_through
-from .._inventory._own import PREFERENCES
+from .._inventory._own import OWN_PREFERENCES
+from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
 from ._node_state import packaged, users
 from ._refuse import refuse
@@ -146,16 +148,32 @@ def _packages(node: Node, order: Order) -> Iterator[Refusal]:
         yield refuse(node, "ND-HALF-CONFIGURED", "packages", packages=join(broken))
     if not packaged(node):
         return
-    origins: dict[str, list[str]] = {}
-    for package in sorted(node.get("nvidia.driver.packages") or {}):
-        origin = ((node.get("packages.installed") or {}).get(package) or {}).get("origin")
-        if origin and origin not in ("local", "now"):
-            origins.setdefault(str(origin), []).append(package)
-    if len(origins) > 1:
-        told = join(f"{origin} ({join(names, 3)})" for origin, names in sorted(origins.items()))
-        yield refuse(node, "ND-MIXED-ORIGIN", "packages", origins=told)
+    for finding in _check_packages.check(node):
+        if finding.code == "NV-MIXED-ORIGIN":
+            told = join(f"{origin} ({join(names, 3)})" for origin, names in sorted(finding.evidence["origins"].items()))
+            # A change of the maker that broke off is ours to finish: the record says what should be there.
+            yield refuse(node, "ND-MIXED-ORIGIN", "packages", severity="warning" if _unfinished(node) else None, origins=told)
     if order.state != "absent" and not _satisfied(node, order):
+        yield from _third_party(node)
         yield from _held(node, sorted(node.get("nvidia.driver.packages") or {}))
+
+
+def _unfinished(node: Node) -> bool:
+    """Whether packages that the record names are not there in the version that it names."""
+    installed: dict[str, Any] = node.get("packages.installed") or {}
+    wanted = (node.get("packages.record") or {}).get("packages") or {}
+    return any(at(installed.get(package), "version") != version for package, version in wanted.items())
+
+
+def _third_party(node: Node) -> Iterator[Refusal]:
+    """A driver of a maker that nobody of our table is, on a distribution that it has."""
+    origin = node.get("nvidia.driver.origin")
+    system = node.get("system") or {}
+    words = [str(system.get(key) or "") for key in ("distribution", "distribution_version")]
+    around = delivery.deliverers(*words, system.get("distribution_like") or (), system.get("architecture") or "x86_64")
+    if origin and around and origin not in {one.maker for one in around}:
+        version = node.get("nvidia.driver.installed_version")
+        yield refuse(node, "ND-THIRD-PARTY", "packages", origin=origin, version=version, use=({"version": str(version)},))
 
 
 def _held_change(node: Node, order: Order, closure: Any) -> Iterator[Refusal]:
@@ -172,7 +190,11 @@ def _held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iter
 
     record = node.get("packages.record") or {}
     ours = {str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())}
-    locks = [lock for lock in node.items("packages.locks") if lock.get("path") != PREFERENCES and str(lock.get("pattern")) not in ours]
+    locks = [
+        lock
+        for lock in node.items("packages.locks")
+        if not str(lock.get("path")).startswith(OWN_PREFERENCES) and str(lock.get("pattern")) not in ours
+    ]
     installed: dict[str, Any] = node.get("packages.installed") or {}
     held = {package: [lock for lock in locks if holds(lock, package)] for package in packages}
     marked = [

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: whether a driver has room: packages in /usr, downloads and builds in /var, an initramfs of each kernel in /boot."""
+"""Private: whether a driver has room: packages in /usr, downloads and builds in /var, a new initramfs in /boot."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 from .._check._node import Node
 from .._knowledge.thresholds import threshold
-from ._node_state import kernels_to_boot
 from ._refuse import refuse
 from .steps import Chosen, Refusal
 
 
-def needed_mib(node: Node, closure: Any, chosen: Chosen) -> dict[str, int]:
+def needed_mib(closure: Any, chosen: Chosen) -> dict[str, int]:
     """MiB by place. What the package manager does not tell comes from the table of thresholds."""
     comes = any(change.action in ("install", "upgrade", "downgrade") for change in closure.changes)
     if not comes:
@@ -24,13 +23,13 @@ def needed_mib(node: Node, closure: Any, chosen: Chosen) -> dict[str, int]:
     var = -(-download // 1024) if download is not None else threshold("driver_download_mib").value
     if chosen.build == "dkms":
         var += threshold("driver_build_mib").value
-    return {"/usr": max(usr, 0), "/var": var, "/boot": threshold("initramfs_mib").value * max(len(kernels_to_boot(node)), 1)}
+    return {"/usr": max(usr, 0), "/var": var, "/boot": threshold("initramfs_mib").value}
 
 
 def check(node: Node, closure: Any, chosen: Chosen) -> Iterator[Refusal]:
     """A refusal for each file system that is too small."""
     free = node.get("system.free_mib") or {}
-    needed = needed_mib(node, closure, chosen)
+    needed = needed_mib(closure, chosen)
     groups: dict[int, list[str]] = {}
     for place in needed:
         if isinstance(free.get(place), int):
