@@ -8,13 +8,14 @@ PYTHON := $(shell for python in /usr/bin/python3 /usr/local/bin/python3 python3 
 	"$$python" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 STAGES = PYTHONPATH=tools PYTHONDONTWRITEBYTECODE=1 "$(PYTHON)" -m stages
 
-.PHONY: help check test unit lint sanity artefact molecule bench hardware check_gpu.pyz release lock clean python
+.PHONY: help check test test-all unit lint sanity artefact molecule bench hardware check_gpu.pyz release lock clean python
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make check                   see the GPUs of this machine and what keeps them from AI work'
 	@echo 'make check PROFILE=list      names of simulated machines; PROFILE=name looks at one of them'
 	@echo 'make test                    all tests; parts: make unit, lint, sanity, artefact, molecule [SCENARIO=name]'
+	@echo 'make test-all                the same with every build of a driver (20 minutes more)'
 	@echo 'make bench                   measure speed'
 	@echo 'make hardware                compare with the vendor tools, on a machine with a real GPU'
 	@echo 'make check_gpu.pyz           build/check_gpu.pyz, the one file that needs nothing but Python'
@@ -30,6 +31,9 @@ check: python
 
 test: python
 	@$(STAGES) test
+
+test-all: python
+	@$(STAGES) test --everything
 
 unit lint sanity artefact: python
 	@$(STAGES) test $@

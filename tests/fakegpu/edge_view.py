@@ -82,7 +82,7 @@ def lay_out(state: dict[str, Any]) -> None:
         if before[path] != after.get(path):
             _drop(path)
     for path, entry in sorted(after.items()):
-        if before.get(path) != entry:
+        if before.get(path) != entry or entry[0] == "folder":  # which may have gone with the last file in it
             _put(path, *entry)
     seen.write_text(json.dumps(after), encoding="utf-8")
     _user_side(state, profile)

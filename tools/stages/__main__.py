@@ -14,7 +14,7 @@ from .places import link_checkout
 
 
 def _test(options: argparse.Namespace) -> int:
-    chosen = [stage for stage in catalogue.stages() if not options.names or {stage.group, stage.name} & set(options.names)]
+    chosen = [stage for stage in catalogue.stages(options.everything) if not options.names or {stage.group, stage.name} & set(options.names)]
     if not chosen:
         known = sorted({stage.name for stage in catalogue.stages()} | {stage.group for stage in catalogue.stages()})
         print(f"no stage or group of these names; there are: {' '.join(known)}", file=sys.stderr)
@@ -29,6 +29,7 @@ def main() -> int:
     test.add_argument("names", nargs="*", metavar="NAME")
     cores = min(os.cpu_count() or 1, 4)
     test.add_argument("--workers", type=int, default=cores, help="how many at a time (default: cores, at most 4)")
+    test.add_argument("--everything", action="store_true", help="also what takes minutes more: every build of a driver")
     test.set_defaults(run=_test)
     check = commands.add_parser("check", help="look at the GPUs of this machine, or of a simulated one")
     check.add_argument("profile", nargs="?", default="", help="a simulated machine; `list` names them")

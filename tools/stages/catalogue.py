@@ -74,10 +74,10 @@ def _artefact() -> list[Stage]:
     ]
 
 
-def stages() -> list[Stage]:
-    """All stages; the long ones first, so that the short ones fill the other core."""
+def stages(everything: bool = False) -> list[Stage]:
+    """All stages; the long ones first, so that the short ones fill the other core. everything: what `make test-all` does."""
     return [
-        *docker.scenarios(),
+        *docker.scenarios(everything),
         Stage("sanity", "sanity", ("{python} -m ansible test sanity --color no --python default",), venv="controller-newest",
               copy=True, prepare=sanity.home, left_out=sanity.left_out),
         *_unit(),

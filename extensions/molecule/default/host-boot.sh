@@ -125,20 +125,21 @@ for unit in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-ker
     console-getty.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer; do
     ln -s /dev/null $units/$unit
 done
-# systemd has to know that it is in a container; the programs of this host do not.
-mkdir -p $units/sysinit.target.wants $units/nvidia-persistenced.service.d
+# systemd has to know that it is in a container; the programs of this host do not. The last thing of the boot puts the host's root
+# over the image's, so that `docker exec` gets there.
+mkdir -p $units/nvidia-persistenced.service.d
 cat >$units/machine-ready.service <<'EOF'
 [Unit]
 DefaultDependencies=no
-After=dbus.socket
+After=multi-user.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'rm -f /run/systemd/container; touch /run/machine-ready'
-[Install]
-WantedBy=multi-user.target
+ExecStart=/bin/rm -f /run/systemd/container
+ExecStart=/bin/touch /run/machine-ready
+ExecStart=/usr/bin/nsenter --mount=/proc/1/ns/mnt /bin/mount --move /machine /
 EOF
-mkdir -p $units/multi-user.target.wants
-ln -s ../machine-ready.service $units/multi-user.target.wants/
+mkdir -p $units/graphical.target.wants $units/multi-user.target.wants
+ln -s ../machine-ready.service $units/$(basename "$(readlink -f /usr/lib/systemd/system/default.target)").wants/
 cat >$units/nvidia-persistenced.service.d/edge.conf <<'EOF'
 [Service]
 Type=simple
