@@ -168,9 +168,12 @@ def _unfinished(node: Node) -> bool:
 def _third_party(node: Node) -> Iterator[Refusal]:
     """A driver of a maker that nobody of our table is, on a distribution that it has."""
     origin = node.get("nvidia.driver.origin")
-    system = node.get("system") or {}
-    words = [str(system.get(key) or "") for key in ("distribution", "distribution_version")]
-    around = delivery.deliverers(*words, system.get("distribution_like") or (), system.get("architecture") or "x86_64")
+    around = delivery.deliverers(
+        str(node.get("system.distribution") or ""),
+        str(node.get("system.distribution_version") or ""),
+        node.get("system.distribution_like") or (),
+        str(node.get("system.architecture") or "x86_64"),
+    )
     if origin and around and origin not in {one.maker for one in around}:
         version = node.get("nvidia.driver.installed_version")
         yield refuse(node, "ND-THIRD-PARTY", "packages", origin=origin, version=version, use=({"version": str(version)},))

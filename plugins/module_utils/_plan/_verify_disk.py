@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._check._node import Node, Section, at, join, same_version
+from .._inventory._own import PREFERENCES
 from .._inventory._package_text import upstream_version
-from ._cards import cards_of, flavours
+from .._knowledge import nvidia
+from ._cards import cards_of, flavours, limits
 from ._node_state import kernels_to_boot, newer_or_running, packaged, secure
 from .order import Order
 
@@ -26,7 +28,12 @@ def packages(node: Node, order: Order) -> State:
     if not version:
         return "broken", "no driver is installed"
     if not order.wish.allows(version, revision_of(node)):
-        return "broken", f"{revision_of(node) or version} is installed, which {order.wish} does not allow"
+        whole = f"{version}-{order.wish.revision and revision_of(node)}" if order.wish.revision else version
+        return "broken", f"{whole} is installed, which {order.wish} does not allow"
+    branch = nvidia.branch_of(version)
+    left = [card for card in cards_of(node.nvidia) if branch is not None and not card.flavours(branch)]
+    if left and not node.wsl:
+        return "broken", f"{version} is installed, and {left[0].label} {limits(left[0], [branch or 0])}"
     return "ok", f"{version} is installed"
 
 
@@ -107,3 +114,22 @@ def firmware_version(node: Node) -> str | None:
         if package.startswith(("firmware-nvidia-gsp", "nvidia-firmware")):
             return upstream_version(str(at(installed[package], "version") or "")) or None
     return None
+
+
+def absent(node: Node, link: str) -> State:
+    """The link after a removal: what this collection set up is gone."""
+    record = node.get("packages.record") or {}
+    left = sorted(set(record.get("packages") or {}) & set(node.get("packages.installed") or {}))
+    if link == "packages":
+        return (
+            ("broken", f"{join(left)} {'is' if len(left) == 1 else 'are'} still installed")
+            if left
+            else ("ok", "nothing of ours is installed")
+        )
+    if link == "lock":
+        there = PREFERENCES in (node.get("packages.own_files") or {}) or bool(record.get("locks"))
+        return ("broken", "a lock of ours is still there") if there else ("ok", "no lock of ours is left")
+    loaded = node.get("nvidia.driver.loaded_version")
+    if link == "module_loaded" and loaded and not node.get("nvidia.driver.installed_version"):
+        return "after_reboot", f"module {loaded} stays loaded until the next boot"
+    return "not_applicable", "state is absent"

@@ -11,7 +11,7 @@ from .._check._node import Node, address, at, join, name, same_version
 from .._check._nvidia_versions import shown
 from ._cards import cards_of, flavours
 from ._node_state import packaged
-from ._verify_disk import firmware_version, lock, module_built, next_boot, packages
+from ._verify_disk import absent, firmware_version, lock, module_built, next_boot, packages
 from .order import Order
 from .steps import LINKS, Link, Verification
 
@@ -23,6 +23,10 @@ _State = tuple[str, str]
 def verify(inventory: Any, order: Order) -> Verification:
     """The verification of a node. A link is after_reboot where a reboot mends it, which needs a next boot that finds the module."""
     node = Node(inventory)
+    if order.state == "absent":
+        return _result([Link(link, *absent(node, link)) for link in LINKS])
+    if not node.nvidia and not node.problems("pci"):
+        return _result([Link(link, "not_applicable", "there is no NVIDIA GPU to drive here") for link in LINKS])
     ready = next_boot(node)[0] == "ok" and module_built(node, order)[0] == "ok" and not node.get("kernel.nouveau_in_initramfs")
     asks: dict[str, Callable[[Node, Order], _State]] = {
         "packages": packages,
@@ -43,12 +47,18 @@ def verify(inventory: Any, order: Order) -> Verification:
         if state == "after_reboot" and not ready:
             state, reason = "broken", f"{reason}, and the next boot would not mend it"
         links.append(Link(link, state, reason))
+    return _result(links)
+
+
+def _result(links: list[Link]) -> Verification:
     broken = next((link.link for link in links if link.state == "broken"), None)
     later = any(link.state == "after_reboot" for link in links)
     return Verification("failed" if broken else "after_reboot" if later else "verified", tuple(links), broken)
 
 
 def _nouveau(node: Node, order: Order) -> _State:
+    if not packaged(node):
+        return "not_applicable", "somebody else manages the driver"
     bound = [address(device) for device in node.nvidia if at(device, "pci.kernel_driver") == "nouveau"]
     if node.get("kernel.nouveau_blacklisted") is False:
         return "broken", "nothing keeps nouveau from being loaded"
@@ -64,6 +74,14 @@ def _nouveau(node: Node, order: Order) -> _State:
 def _waits(node: Node) -> str | None:
     """Why links of the running driver cannot hold yet; None where a module is loaded."""
     return None if _nvidia_driver.loaded(node) else "no NVIDIA module is loaded"
+
+
+def _pending(node: Node) -> str | None:
+    """The same, and where the loaded module is of another version than the libraries and daemons that are installed."""
+    driver = node.get("nvidia.driver") or {}
+    loaded, installed, library = (driver.get(f"{part}_version") for part in ("loaded", "installed", "library"))
+    wrong = next((other for other in (installed, library) if loaded and other and not same_version(loaded, other)), None)
+    return _waits(node) or (f"module {loaded} is loaded, {wrong} is installed" if wrong else None)
 
 
 def _module_loaded(node: Node, order: Order) -> _State:
@@ -115,13 +133,9 @@ def _device_nodes(node: Node, order: Order) -> _State:
 
 
 def _nvml(node: Node, order: Order) -> _State:
-    waits = _waits(node)
+    waits = _pending(node)
     if waits:
         return "after_reboot", waits
-    if not same_version(node.get("nvidia.driver.loaded_version"), node.get("nvidia.driver.library_version")) and node.get(
-        "nvidia.driver.library_version"
-    ):
-        return "after_reboot", "the library is of another version than the loaded module"
     hidden = [device for device in node.nvidia if not shown(device) or device.get("lost")]
     problems = node.problems("nvml", "nvidia_smi")
     if hidden:
@@ -138,7 +152,7 @@ def _nvml(node: Node, order: Order) -> _State:
 def _fabric_link(node: Node, order: Order) -> _State:
     if not node.get("nvidia.fabric.required"):
         return "not_applicable", "no NVSwitch is here"
-    waits = _waits(node)
+    waits = _pending(node)
     if waits:
         return "after_reboot", waits
     found = list(_fabric.check(node))
@@ -159,6 +173,6 @@ def _persistence(node: Node, order: Order) -> _State:
     if node.nvidia and all(device.get("persistence_mode") is True for device in node.nvidia):
         return "ok", "every GPU is in persistence mode"
     if state in ("inactive", "failed"):
-        waits = _waits(node)
-        return ("after_reboot", waits) if waits and state == "inactive" else ("broken", f"nvidia-persistenced is {state}")
+        waits = _pending(node)
+        return ("after_reboot", waits) if waits else ("broken", f"nvidia-persistenced is {state}")
     return ("not_applicable", "nvidia-persistenced is not installed") if state == "absent" else ("unknown", "no systemd tells of services")
