@@ -12,7 +12,8 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 
-from .offers import Archive, Resolver
+from .offers import Archive
+from .resolver import Resolver
 
 TODAY = "2026-11-23"
 

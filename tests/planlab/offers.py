@@ -1,22 +1,23 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What package sources offer, and a resolver that answers like a package manager: exact relations, pins, conflicts."""
+"""What package sources offer: the files of offers/, and the repositories that tests/packagerepo describes."""
 
 from __future__ import annotations
 
 import fnmatch
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
-from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Change, Closure, Offer, Request
+from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Offer
+from packagerepo import description
 
 _FOLDER = Path(__file__).parent / "offers"
-_RELATION = re.compile(r"(\S+?)(?:\s*\(?\s*(<=|>=|<<|>>|=|<|>)\s*([^\s()]+)\s*\)?)?")
+# Whose repositories those of tests/packagerepo stand for: ids of data/nvidia_packages.yml.
+_ORIGINS = {"ubuntu-22.04": "ubuntu", "ubuntu-24.04": "ubuntu", "nvidia-ubuntu2404": "nvidia_ubuntu", "nvidia-debian13": "nvidia_debian",
+            "nvidia-rhel8": "nvidia_el", "nvidia-rhel9": "nvidia_el", "nvidia-rhel10": "nvidia_dnf", "nvidia-sles15": "nvidia_suse"}
 
 
 class Archive(NamedTuple):
@@ -34,115 +35,34 @@ class Archive(NamedTuple):
 
 @cache
 def offer(*names: str) -> Archive:
-    """The sources of these files together, in the order of preference."""
+    """The sources of these names together, in the order of preference."""
     candidates: list[Candidate] = []
     conflicts: dict[tuple[str, str], tuple[str, ...]] = {}
     manager = "apt"
     for name in names:
-        text = yaml.safe_load((_FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
-        manager = text["manager"]
-        for repository in text["repositories"]:
-            for package, rows in repository["packages"].items():
-                for row in rows if isinstance(rows, list) else [rows]:
-                    one = Candidate(package, row["version"], row.get("architecture", "amd64"), repository["origin"],
-                                    repository["repository"], tuple(row.get("depends", ())), tuple(row.get("provides", ())),
-                                    row.get("stream"))
-                    candidates.append(one)
-                    conflicts[package, row["version"]] = tuple(row.get("conflicts", ()))
+        for manager, one, against in _of_file(name) if (_FOLDER / f"{name}.yml").exists() else _of_description(name):  # noqa: B007
+            candidates.append(one)
+            conflicts[one.name, one.version] = against
     return Archive(Offer(manager, tuple(candidates)), conflicts)
 
 
-def key(version: str) -> Any:
-    """The order of versions, epochs first."""
-    epoch, colon, rest = version.partition(":")
-    return (int(epoch) if colon else 0, version_key(rest if colon else version))
+def _of_file(name: str) -> Iterator[tuple[str, Candidate, tuple[str, ...]]]:
+    text = yaml.safe_load((_FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    for repository in text["repositories"]:
+        for package, row in repository["packages"].items():
+            depends, provides = tuple(row.get("depends", ())), tuple(row.get("provides", ()))
+            yield text["manager"], Candidate(package, row["version"], "amd64", repository["origin"], repository["repository"], depends,
+                                             provides), tuple(row.get("conflicts", ()))
 
 
-def _holds(version: str, operator: str | None, wanted: str | None) -> bool:
-    if not operator or not wanted:
-        return True
-    have, want = key(version), key(wanted)
-    if "-" not in wanted:
-        have = key(version.rpartition("-")[0] or version)
-    if ":" not in wanted:
-        have, want = (0, have[1]), (0, want[1])
-    return {"=": have == want, ">=": have >= want, "<=": have <= want, ">>": have > want, ">": have > want}.get(operator, have < want)
-
-
-class Resolver:
-    """One transaction on the packages of a machine ({name: version})."""
-
-    def __init__(self, archive: Archive, installed: Mapping[str, str], request: Request, origins: Iterable[str]) -> None:
-        self.archive, self.request, self.installed = archive, request, dict(installed)
-        self.origins = {*origins, None}
-        self.after = {name: version for name, version in installed.items() if name not in request.remove}
-        self.chosen: dict[str, Candidate] = {}
-        self.removed = {name for name in request.remove if name in installed}
-
-    def run(self) -> Closure:
-        for wanted in self.request.install:
-            if not self._take(wanted.name, "=" if wanted.version else None, wanted.version):
-                words = f"{wanted.name}={wanted.version}" if wanted.version else wanted.name
-                return Closure((), error=f"Version or package {words} was not found or its dependencies are not installable")
-        changes = []
-        for name in sorted({*self.installed, *self.after}):
-            before, after = self.installed.get(name), self.after.get(name)
-            if before == after:
-                continue
-            if after is None:
-                changes.append(Change("remove", name, before, None))
-                continue
-            lower = before is not None and key(after) < key(before)
-            if lower and not self.request.downgrade:
-                return Closure((), error=f"Packages were downgraded and -y was used without --allow-downgrades: {name}")
-            action = "install" if before is None else "downgrade" if lower else "upgrade"
-            changes.append(Change(action, name, before, after, self.chosen[name].repository, self.chosen[name].architecture))
-        return Closure(tuple(changes), None, 1024, 4096)
-
-    def _priority(self, one: Candidate) -> tuple[int, Any]:
-        pins = [pin for pin in self.request.pins if any(fnmatch.fnmatchcase(one.name, name) for name in pin.names)]
-        fit = next((pin.priority for pin in pins if fnmatch.fnmatchcase(one.version, pin.version)), None)
-        usual = 100 if one.origin == "debian_backports" else 500
-        return (usual if fit is None else fit, key(one.version))
-
-    def _take(self, name: str, operator: str | None, version: str | None) -> bool:
-        have = self.after.get(name)
-        if have is not None and _holds(have, operator, version):
-            return True
-        found = [one for one in self.archive.offer.candidates if one.name == name and one.origin in self.origins]
-        enabled = {stream.partition(":")[2] for stream in self.request.streams}
-        found = [one for one in found if one.stream is None or not enabled or one.stream in enabled]
-        fits = [one for one in found if _holds(one.version, operator, version)]
-        if not fits:
-            providers = [one for one in self.archive.offer.candidates
-                         if one.origin in self.origins and any(given.partition(" ")[0] == name for given in one.provides)]
-            if operator is None and any(self.after.get(one.name) == one.version for one in providers):
-                return True
-            return bool(providers) and operator is None and self._put(max(providers, key=self._priority))
-        exact = operator == "="
-        best = max(found, key=self._priority)
-        if not exact and best not in fits:
-            return False  # apt does not look for another version than its candidate
-        return self._put(max(fits, key=self._priority))
-
-    def _put(self, one: Candidate) -> bool:
-        self.after[one.name], self.chosen[one.name] = one.version, one
-        for other in list(self.after):
-            theirs = self.archive.conflicts.get((other, self.after[other]), ())
-            mine = self.archive.conflicts.get((one.name, one.version), ())
-            if other != one.name and (any(fnmatch.fnmatchcase(other, c) for c in mine) or any(fnmatch.fnmatchcase(one.name, c) for c in theirs)):
-                if other in self.chosen:
-                    return False
-                del self.after[other]
-        return all(self._serve(words) for words in one.depends)
-
-    def _serve(self, words: str) -> bool:
-        for alternative in words.split("|"):
-            match = _RELATION.fullmatch(alternative.strip())
-            known = {one.name for one in self.archive.offer.candidates} | {
-                given.partition(" ")[0] for one in self.archive.offer.candidates for given in one.provides}
-            if match and match[1] not in known:
-                return True  # of software that these files leave out
-            if match and self._take(match[1], match[2], match[3]):
-                return True
-        return False
+def _of_description(name: str) -> Iterator[tuple[str, Candidate, tuple[str, ...]]]:
+    repository = description.load(name)
+    manager = "apt" if repository.kind == "deb" else "zypper" if "sles" in name else "dnf"
+    for package in repository.packages:
+        relations = package.relations
+        against = (*relations.get("conflicts", ()), *relations.get("breaks", ()), *relations.get("obsoletes", ()))
+        depends = tuple("|".join(part.strip() for part in words.split("|")) for words in relations.get("depends", ()))
+        for stream in package.streams or (None,):
+            provides, where = tuple(relations.get("provides", ())), package.suite or name
+            yield manager, Candidate(package.name, package.version, package.architecture, _ORIGINS.get(name), where, depends, provides,
+                                     stream), against

@@ -140,7 +140,7 @@ def _wished(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
         if choice.branch is None:
             raise _Stop(*_from_choice(ask, choice, "ND-VERSION-NOT-OFFERED", pool))
         near = _nearest(ask, pool, choice.branch)
-        raise ask.stop("ND-VERSION-NOT-OFFERED", near, offered=join(near))
+        raise ask.stop("ND-VERSION-NOT-OFFERED", near, reason=f"nearest are {join(near)}")
     installed = ask.installed_version
     if installed is None or ask.order.allow_downgrade:
         return wished

@@ -54,11 +54,15 @@ def _not_reached(node: Node, inventory: Inventory, chosen: Chosen, request: Requ
     """Packages that were asked for and that will not be there in that version."""
     after = {name: entry["version"] for name, entry in installed(inventory).items()}
     after.update({change.name: change.after or "" for change in closure.changes if change.action != "remove"})
-    known = set(after)
     wrong = [f"{wanted.name} {wanted.version}" for wanted in request.install
-             if wanted.version and (wanted.name not in known or bare(after[wanted.name]) != bare(wanted.version))]
+             if wanted.version and _of_driver(wanted.version, chosen) and bare(after.get(wanted.name, "")) != bare(wanted.version)]
     if wrong:
         yield refuse(node, "ND-NOT-REACHED", "packages", version=chosen.version, packages=join(wrong))
+
+
+def _of_driver(version: str, chosen: Chosen) -> bool:
+    """Packages with other versions, such as kernel headers, may be there in several of them."""
+    return upstream_version(version) == chosen.version
 
 
 def _foreign(node: Node, inventory: Inventory, request: Request, closure: Closure) -> Iterator[Refusal]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from .._check._node import Node, at, join
 from .._inventory._inventory import Inventory
+from .._inventory._own import PREFERENCES
 from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
@@ -18,6 +19,7 @@ from ._deliverables import Kernel, filled
 from ._node_state import kernels_to_boot
 from ._packages_part import EXACT, Present, installed, kernels_of, names_of, present, roles, sets_of
 from ._repositories import attempts
+from ._request import is_pinning
 from .branch import Installed, choose_branch
 from .order import Order
 from .steps import Chosen
@@ -63,6 +65,10 @@ def _by_option(inventory: Inventory, order: Order, there: There) -> Iterator[str
         yield "components is full and the display part is not there"
     if order.precompiled == {"dkms": "always", "prebuilt": "never"}.get(row.build):
         yield f"precompiled is {order.precompiled} and the module is {row.build}"
+    pinned = any(is_pinning(name, there.deliverer) for name in installed(inventory)) or inventory.nvidia["driver"].get("held")
+    pinned = pinned or PREFERENCES in (inventory.packages.get("own_files") or {})
+    if order.hold and there.deliverer.hold == "pinning_package" and not pinned:
+        yield "no package pins the driver"
     if order.replace_runfile and inventory.packages.get("runfile"):
         yield "a .run installer left files that are to be replaced"
     if "fabricmanager" in roles(inventory, order) and not row.server and any(one.server for one in sets_of(inventory, there.deliverer)):
@@ -102,8 +108,10 @@ def _for_kernels(inventory: Inventory, there: There, kernels: list[Kernel]) -> I
     if without:
         yield f"kernel {join(without)} has no headers"
     known, meta = installed(inventory), there.deliverer.headers.get("meta")
+    record = inventory.packages.get("record")
     for name in sorted({filled(meta, kernel_flavour=kernel.flavour) for kernel in kernels}) if meta else ():
-        if name not in known:
+        # A plan of ours installs it where it is offered: where the record does not have it, nobody offers it.
+        if name not in known and (record is None or name in (record.get("packages") or {})):
             yield f"{name} is not installed: the next kernel would have no headers"
 
 
@@ -111,5 +119,7 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     """Why this driver, in the words of the choice of its branch."""
     node = Node(inventory)
     version = node.get("nvidia.driver.installed_version")
-    there = Installed(version, None, chosen.flavour) if version == chosen.version and order.state == "present" else None
+    core = {package.get("version") for package in installed(inventory).values()}
+    same = version == chosen.version and order.state == "present" and (chosen.revision is None or chosen.revision in core)
+    there = Installed(version, revision_of(chosen.revision or ""), chosen.flavour) if same else None
     return list(choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons)

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._check._node import Node
@@ -14,7 +15,7 @@ from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Wanted
-from ._deliverables import Deliverable, Index, Kernel, filled, pattern_of
+from ._deliverables import Deliverable, Index, Kernel, bare, filled, pattern_of
 from ._node_state import kernels_to_boot
 from .order import Order
 
@@ -118,20 +119,34 @@ def _flavour(release: str, base: str, inventory: Inventory, deliverer: Deliverer
     return base
 
 
-def headers_of(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel], index: Index) -> tuple[list[Wanted], list[str]]:
-    """The packages with headers for each kernel, with the one that follows new kernels, and the kernels that have none anywhere."""
+def headers_of(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel], index: Index) -> list[Wanted]:
+    """The packages with headers for each kernel that has none yet, where they are offered, and those that follow new kernels."""
     has = {entry["release"]: bool(entry.get("headers")) for entry in inventory.kernel.get("installed") or ()}
-    names: list[str] = []
-    without: list[str] = []
+    found: list[Wanted] = []
     for kernel in kernels:
-        exact = filled(deliverer.headers.get("exact", ""), release=kernel.release, kernel_flavour=kernel.flavour)
-        meta = filled(deliverer.headers.get("meta", ""), kernel_flavour=kernel.flavour)
-        offered = exact if index.of(exact) else None
         if not has.get(kernel.release):
-            names += [offered] if offered else []
-            without += [] if offered else [kernel.release]
-        names += [meta] if meta and (index.of(meta) or meta in installed(inventory)) else []
-    return [Wanted(name) for name in dict.fromkeys(names) if _NAME.fullmatch(name)], without
+            found += _exact_headers(deliverer.headers, kernel, index)
+        meta = filled(deliverer.headers.get("meta", ""), kernel_flavour=kernel.flavour)
+        if meta and (index.of(meta) or meta in installed(inventory)):
+            found.append(Wanted(meta))
+    return [wanted for wanted in dict.fromkeys(found) if _NAME.fullmatch(wanted.name)]
+
+
+def _exact_headers(templates: Mapping[str, str], kernel: Kernel, index: Index) -> list[Wanted]:
+    """Either the release stands in the name of the package, or it is the version of one (rpm, which has several at once)."""
+    name = filled(templates.get("exact", ""), release=kernel.release, kernel_flavour=kernel.flavour)
+    pattern = templates.get("exact_version")
+    if pattern is None:
+        return [Wanted(name)] if index.of(name) else []
+    wanted = filled(pattern, kernel_version=_kernel_version(kernel))
+    return [Wanted(name, one.version) for one in index.of(name) if fnmatch.fnmatchcase(bare(one.version), wanted)][:1]
+
+
+def _kernel_version(kernel: Kernel) -> str:
+    """VERSION-RELEASE of the kernel's package: its release without the architecture or the flavour at its end."""
+    if kernel.flavour:
+        return kernel.release[: -len(kernel.flavour) - 1] if kernel.release.endswith(f"-{kernel.flavour}") else kernel.release
+    return kernel.release.rpartition(".")[0]
 
 
 def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, index: Index) -> list[Wanted]:

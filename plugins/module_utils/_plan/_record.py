@@ -9,19 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import RECORD
+from .._inventory._own import PREFERENCES, RECORD
 from .._packages.types import Change, Repository
 from .steps import Step
 
 __all__ = ["record_step"]
 
-_LOCKS = {("dnf", "versionlock", "add"): "dnf_versionlock", ("zypper", "--non-interactive", "addlock"): "zypper_lock"}
-
-
 def record_step(
-    inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change], repositories: Sequence[Repository]
+    inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change], repositories: Sequence[Repository],
+    locks: Sequence[Mapping[str, Any]],
 ) -> list[Step]:
-    """The step that writes the record, before the first change; none where it says all of this already.
+    """The step that writes the record, before the first change; none where it says all of this already. locks: those of the hold.
 
     Packages count where this collection installs them; those that were there before belong to somebody else, and stay that way
     when they are upgraded.
@@ -36,7 +34,7 @@ def record_step(
         "packages": _packages(before.get("packages") or {}, changes),
         "files": sorted({*(before.get("files") or ()), *written} - removed),
         "repositories": [ours[path] for path in sorted(ours)],
-        "locks": _locks(before.get("locks") or (), steps),
+        "locks": list(locks) if any(map(_locks, steps)) else list(before.get("locks") or ()),
     }
     if after == {"packages": {}, "files": [], "repositories": [], "locks": [], **before}:
         return []
@@ -59,16 +57,7 @@ def _packages(before: Mapping[str, str], changes: Sequence[Change]) -> dict[str,
     return after
 
 
-def _locks(before: Iterable[Mapping[str, Any]], steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Locks by kind: those that the steps set come to those that were there, those that they take back go."""
-    found: dict[str, list[str]] = {str(lock.get("kind")): [str(pattern) for pattern in lock.get("patterns", ())] for lock in before}
-    for step in steps:
-        argv = [word for word in step.values.get("argv", ()) if word != "--raw"]
-        kind = _LOCKS.get(tuple(argv[:3]))
-        if kind:
-            found[kind] = sorted({*found.get(kind, ()), *argv[3:]})
-        elif argv[:4] == ["dnf", "-y", "module", "enable"]:
-            found["stream"] = argv[4:]
-        elif "delete" in argv[:3] or "removelock" in argv[:3]:
-            found = {one: [pattern for pattern in patterns if pattern not in argv[3:]] for one, patterns in found.items()}
-    return [{"kind": kind, "patterns": patterns} for kind, patterns in sorted(found.items()) if patterns]
+def _locks(step: Step) -> bool:
+    """Whether a step sets or takes back what holds the driver; a hold of somebody else stays theirs."""
+    argv = step.values.get("argv") or ()
+    return step.values.get("path") == PREFERENCES or bool({"versionlock", "addlock", "removelock", "module"} & set(argv))

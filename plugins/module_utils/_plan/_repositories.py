@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .._inventory._inventory import Inventory
+from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Repository
 from ._packages_part import around
@@ -57,23 +58,20 @@ def _kind_in_use(inventory: Inventory, every: list[Deliverer]) -> str | None:
 def _missing(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[Repository]:
     row = deliverer.repository
     own = [entry for entry in inventory.packages.get("repositories") or () if entry.get("enabled", True)]
-    if row.get("url"):
-        return _vendor(order, deliverer, own)
-    if deliverer.manager != "apt" or not row.get("components"):
-        return []
-    codename = _codename(inventory, own)
+    codename = _codename(inventory)
     base = [entry for entry in own if "main" in entry["components"] and _of_release(entry, codename)]
-    suite = row.get("suite")
-    if suite:
-        return _suite(deliverer, str(suite), row["components"], base, codename, own)
-    return _components(deliverer, row["components"], base, codename, own)
+    components = row.get("components") or row.get("needs_components") or []
+    if row.get("url"):
+        return [*_components(deliverer, components, base, codename, own), *_vendor(order, deliverer, own)]
+    if row.get("suite"):
+        return _suite(deliverer, str(row["suite"]), components, base, codename, own)
+    return _components(deliverer, components, base, codename, own)
 
 
-def _codename(inventory: Inventory, own: list[Mapping[str, Any]]) -> str:
-    from .._knowledge.delivery import codename
-
+def _codename(inventory: Inventory) -> str:
+    """The release's code name; empty where there is none, so that nothing is a source of it."""
     system = inventory.system
-    return codename(system.get("distribution") or "", system.get("distribution_version") or "") or ""
+    return delivery.codename(system.get("distribution") or "", system.get("distribution_version") or "") or ""
 
 
 def _of_release(entry: Mapping[str, Any], codename: str) -> bool:
@@ -96,7 +94,7 @@ def _components(
             lacking = [one for one in components if not _has(own, entry, suite, one)]
             if lacking:
                 stanzas.append(_stanza(entry, [suite], lacking))
-    return [_file(deliverer, stanzas)] if stanzas else []
+    return [_file(deliverer, stanzas, "-components" if deliverer.kind == "vendor" else "")] if stanzas else []
 
 
 def _suite(
@@ -132,8 +130,8 @@ def _words(values: list[str]) -> str:
     return " ".join(value for value in values if _SOUND.fullmatch(value))
 
 
-def _file(deliverer: Deliverer, stanzas: list[str]) -> Repository:
-    name = f"gpufleet-{deliverer.id.replace('_', '-')}"
+def _file(deliverer: Deliverer, stanzas: list[str], ending: str = "") -> Repository:
+    name = f"gpufleet-{deliverer.id.replace('_', '-')}{ending}"
     return Repository(name, f"/etc/apt/sources.list.d/{name}.sources", _MARK + "\n".join(stanzas))
 
 

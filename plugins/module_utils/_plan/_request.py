@@ -13,12 +13,12 @@ from .._inventory._package_text import upstream_version
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Pin, Request, Wanted
 from . import _hold
-from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key
+from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
 from ._packages_part import extras_of, headers_of, installed, names_of, sets_of
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["EXACT_PRIORITY", "Pinning", "pinning_of", "request_for"]
+__all__ = ["EXACT_PRIORITY", "Pinning", "holding", "is_pinning", "pinning_of", "request_for"]
 
 EXACT_PRIORITY = _hold.PRIORITY + 1  # above the hold, which may allow other versions of the branch
 
@@ -36,7 +36,7 @@ def request_for(
     """One transaction: the set, what goes with it, headers where modules are built, and old names that would stay behind."""
     wanted = [*picked.wanted, *extras_of(inventory, order, picked, index)]
     if picked.packages.build == "dkms":
-        wanted += headers_of(inventory, deliverer, kernels, index)[0]
+        wanted += headers_of(inventory, deliverer, kernels, index)
     pinning = pinning_of(inventory, order, deliverer, picked, index)
     if pinning:
         wanted.append(pinning.wanted)
@@ -63,10 +63,24 @@ def pinning_of(inventory: Inventory, order: Order, deliverer: Deliverer, picked:
     for template in sorted(deliverer.pinning, key=lambda one: ("{version}" in one) != exact):
         name = filled(template, branch=picked.branch, version=picked.version)
         if index.of(name) and ("{version}" not in template or exact):
-            start = template.partition("{")[0]
-            others = tuple(sorted(one for one in installed(inventory) if one.startswith(start) and one != name))
+            others = tuple(sorted(one for one in installed(inventory) if is_pinning(one, deliverer) and one != name))
             return Pinning(Wanted(name), others)
     return None
+
+
+def is_pinning(name: str, deliverer: Deliverer) -> bool:
+    """Whether a package is one of those that pin drivers."""
+    return any(pattern_of(template.replace("{version}", "{branch}")).match(name) for template in deliverer.pinning)
+
+
+def holding(inventory: Inventory, deliverer: Deliverer, request: Request | None = None) -> Deliverer:
+    """The deliverer with the hold that serves on this node: where it has no package that pins its driver, a file of ours does."""
+    if deliverer.hold != "pinning_package":
+        return deliverer
+    wanted = request.install if request else ()
+    pinned = any(is_pinning(one.name, deliverer) for one in wanted) or (request is None and any(
+        is_pinning(name, deliverer) for name in installed(inventory)))
+    return deliverer if pinned else deliverer._replace(hold="preferences")
 
 
 def _pins(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index, pinning: Pinning | None) -> list[Pin]:

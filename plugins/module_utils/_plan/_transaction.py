@@ -11,7 +11,7 @@ from .._check._node import join
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Repository, Request, Wanted
-from ._request import EXACT_PRIORITY
+from ._request import EXACT_PRIORITY, is_pinning
 from .order import Order
 from .steps import Chosen, Step
 
@@ -42,9 +42,9 @@ def package_steps(
     """Repositories, holds (before: those that the transaction must see), and the packages in one transaction."""
     if not closure.changes:
         return list(before)
-    pinning = [one for one in request.install if any(_made_of(one.name, template) for template in deliverer.pinning)]
+    pinning = [one for one in request.install if is_pinning(one.name, deliverer)]
     wanted = [one for one in request.install if one not in pinning]
-    others = [name for name in request.remove if any(_made_of(name, template) for template in deliverer.pinning)]
+    others = [name for name in request.remove if is_pinning(name, deliverer)]
     steps = [step for one in repositories for step in _repository(one, deliverer, order)]
     steps += [_absent(others, deliverer, order, "it pins another version")] if others else []
     if pinning and any(change.name == pinning[0].name for change in closure.changes):
@@ -59,10 +59,6 @@ def package_steps(
     steps += [Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}) for _pin in exact]
     left = [name for name in request.remove if name not in others]
     return steps + ([_absent(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
-
-
-def _made_of(name: str, template: str) -> bool:
-    return name.startswith(template.partition("{")[0])
 
 
 def _repository(one: Repository, deliverer: Deliverer, order: Order) -> list[Step]:
@@ -81,7 +77,7 @@ def _reason(inventory: Inventory, chosen: Chosen) -> str:
     if not version:
         return "no driver is installed"
     if version == chosen.version:
-        return f"driver {version} is not complete, or not in the wanted build"
+        return f"driver {version} is here, but not all of {chosen.revision or chosen.version} in the wanted build"
     return f"driver {version} is installed, {chosen.version} is wanted"
 
 

@@ -17,10 +17,12 @@ from .._packages.types import Change, Closure, Offer, Repository, Request
 from . import _configuration, _preflight
 from ._choose import UNSERVED, choose
 from ._closure import refusals_of
+from ._hold import locks_of
 from ._lacking import lacking, reasons_of, stays
 from ._predict import predict
 from ._record import record_step
 from ._repositories import Attempt, attempts
+from ._request import holding
 from ._transaction import package_steps, repair_steps
 from .order import Order
 from .steps import Chosen, Plan, Refusal, Step
@@ -50,7 +52,7 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
         return Plan("nothing_to_do", reasons=(_owner_words(inventory, order),))
     there = stays(inventory, order, today)
     if there is not None and not lacking(inventory, order, there):
-        return _without_packages(inventory, order, there.deliverer, there.chosen, today)
+        return _without_packages(inventory, order, holding(inventory, there.deliverer), there.chosen, today)
     refusals = tuple(_preflight.before(inventory, order, today))
     return Plan("refused", refusals=refusals) if _stopped(refusals) else None
 
@@ -76,7 +78,7 @@ def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, 
     refusals = tuple(_preflight.before(inventory, order, today))
     if _stopped(refusals):
         return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
-    record = record_step(inventory, steps, (), ())
+    record = record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))
     drift = tuple(_configuration.drift(inventory, order))
     return Plan("change", (*record, *steps), (*reasons, *drift), refusals, chosen, (), reboot, _touched(inventory, steps))
 
@@ -126,7 +128,7 @@ def plan(
     refusals = (*before, *own, *after)
     if _stopped(refusals):
         return Plan("refused", (), reasons, refusals, chosen, closure.changes)
-    changes = closure.changes
+    changes, deliverer = closure.changes, holding(inventory, deliverer, request)
     steps = [
         *repair_steps(inventory, order, deliverer),
         *package_steps(inventory, order, deliverer, chosen, request, closure, repositories,
@@ -134,7 +136,7 @@ def plan(
         *_configuration.after_packages(inventory, order, chosen, deliverer, changes),
     ]
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, changes))
-    record = record_step(inventory, steps, changes, repositories)
+    record = record_step(inventory, steps, changes, repositories if changes else (), locks_of(order, chosen, deliverer))
     if not steps:
         return Plan("nothing_to_do", (), reasons, refusals, chosen, (), reboot)
     return Plan("change", (*record, *steps), reasons, refusals, chosen, changes, reboot, _touched(inventory, steps, changes))
