@@ -40,10 +40,12 @@ class Image:
     script: str = ""
     components: str = "main contrib non-free"
     archive: bool = False  # its apt reaches an archive when the image runs, by the sources that it was made from
+    base: str = ""  # another image of this table, on which the script runs; installed and unpacked are that one's
 
     def tag(self, name: str) -> str:
         """Name and version of the image in the engine; equal recipes have equal tags."""
-        recipe = repr((dataclasses.astuple(self), PREPARE))
+        *own, base = dataclasses.astuple(self)
+        recipe = repr((tuple(own), PREPARE, *([IMAGES[base].tag(base)] if base else [])))
         return f"{REPOSITORY}:{name.removesuffix(f'-{self.suite}')}-{self.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -64,10 +66,36 @@ _MACHINE = ("ca-certificates", "dbus", "dkms", "gcc", "initramfs-tools", "iprout
             "unattended-upgrades", "zstd")
 # Roots of other distributions come from Debian too: the real apt, dnf and zypper run there; rpmbuild, createrepo_c and gpg make the
 # local repositories (tests/packagerepo).
-_PACKAGES = ("ca-certificates", "createrepo-c", "dbus", "dnf", "dnf-plugins-core", "gnupg", "iproute2", "kmod", "mokutil", "openssl", "procps",
-             "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev", "xz-utils", "zstd", "zypper")
+_PACKAGES = ("ca-certificates", "createrepo-c", "dbus", "dnf", "dnf-plugins-core", "gnupg", "iproute2", "kmod", "mokutil", "openssl",
+             "procps", "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev", "xz-utils",
+             "zstd", "zypper")
+# One package manager each, and the distribution's name; what else a distribution has comes from its repository at the first boot.
+_NO_APT = "rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/sbin/dpkg* /usr/lib/apt /usr/lib/dpkg /var/lib/apt /var/lib/dpkg /etc/apt /etc/dpkg" \
+    " /usr/lib/python3/dist-packages/apt*"
+_NO_DNF = "rm -rf /usr/bin/dnf* /usr/lib/python3/dist-packages/dnf* /etc/dnf /etc/yum* /var/lib/dnf /var/cache/dnf"
+_NO_ZYPPER = "rm -rf /usr/bin/zypper /usr/sbin/zypper* /etc/zypp /var/cache/zypp /var/lib/zypp"
+_NO_RPM = "rm -rf /usr/bin/rpm* /usr/lib/rpm /var/lib/rpm /etc/rpm"
+
+
+def _named(identity: str, version: str, more: str = "") -> str:
+    return f"printf '%s\\n' NAME={identity} ID={identity} VERSION_ID={version} {more} >/usr/lib/os-release"
+
+
+# Debian's rpm keeps its database in the home of root, to which no other distribution's does.
+_RPM = "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.dbpath; rpm --initdb"
+_OTHERS = {
+    **{f"ubuntu-{version}": "\n".join([
+        "set -e", _NO_DNF, _NO_ZYPPER, _NO_RPM, "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap",
+        _named("ubuntu", version, f"ID_LIKE=debian VERSION_CODENAME={codename} UBUNTU_CODENAME={codename}")])
+       for version, codename in {"22.04": "jammy", "24.04": "noble"}.items()},
+    **{f"el-{version}": "\n".join(["set -e", _NO_APT, _NO_ZYPPER, _RPM, "mkdir -p /etc/yum.repos.d",
+                                   _named("rocky", full, f"'ID_LIKE=\"rhel centos fedora\"' PLATFORM_ID=platform:el{version}")])
+       for version, full in {"8": "8.10", "9": "9.6", "10": "10.0"}.items()},
+    "suse-15": "\n".join(["set -e", _NO_APT, _NO_DNF, _RPM, _named("sles", "15.7", "'ID_LIKE=suse'")]),
+}
 IMAGES = {
     "packages": Image(suite="trixie", installed=_PACKAGES),
+    **{f"machine-{name}": Image(suite="trixie", installed=(), base="packages", script=script) for name, script in _OTHERS.items()},
     **{f"machine-{suite}": Image(suite=suite, installed=_MACHINE, components="main", archive=True) for suite in ("trixie", "bookworm")},
     "node": Image(
         suite="trixie",
@@ -209,6 +237,16 @@ def from_archive(image: Image, tag: str) -> None:
         run("docker", "import", "--change", 'CMD ["sleep", "infinity"]', str(scratch / "root.tar"), tag, what="docker import")
 
 
+def from_base(image: Image, tag: str) -> None:
+    """Make the image from another one of ours."""
+    box = f"{tag.replace(':', '-')}-{os.getpid()}"
+    try:
+        run("docker", "run", "--name", box, "--network=none", ensure(image.base), "sh", "-c", image.script, what=f"the script of {tag}")
+        run("docker", "commit", "--change", 'CMD ["sleep", "infinity"]', box, tag, what="docker commit")
+    finally:
+        output("docker", "rm", "--force", "--volumes", box)
+
+
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Two runs at the same time build an image once."""
@@ -227,7 +265,9 @@ def ensure(name: str) -> str:
         if output("docker", "image", "inspect", tag) is None:
             if output("docker", "version") is None:
                 raise ImageError("no Docker engine answers: is the docker client installed, and may you use its socket?")
-            if not from_registry(image, tag):
+            if image.base:
+                from_base(image, tag)
+            elif not from_registry(image, tag):
                 from_archive(image, tag)
     return tag
 
