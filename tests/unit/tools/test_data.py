@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import json
 import string
@@ -142,9 +143,66 @@ def test_torch_variants_are_those_of_the_releases() -> None:
     assert {row["variant"] for row in _rows("torch_wheels", "variants")} == named
 
 
-def test_finding_texts_use_plain_words_in_braces() -> None:
+@pytest.mark.parametrize("table", ["findings", "refusals"])
+def test_texts_use_plain_words_in_braces(table: str) -> None:
+    for code, row in _rows(table, table).items():
+        for text in (row["message"], row["remedy"], *row.get("defaults", {}).values()):
+            for _text, field, spec, conversion in string.Formatter().parse(text):
+                assert field is None or (field.isidentifier() and not spec and conversion is None), (code, field)
 
-    for code, row in _rows("findings", "findings").items():
-        for column in ("message", "remedy"):
-            for _text, field, spec, conversion in string.Formatter().parse(row[column]):
-                assert field is None or (field.isidentifier() and not spec and conversion is None), (code, column, field)
+
+def _words(text: str) -> set[str]:
+    return {field for _text, field, _spec, _conversion in string.Formatter().parse(text) if field}
+
+
+def test_words_with_a_default_are_used() -> None:
+    for code, row in _rows("refusals", "refusals").items():
+        for word, text in row.get("defaults", {}).items():
+            assert word in _words(row["message"]) | _words(row["remedy"]), code
+            assert word not in _words(text), code
+
+
+def _fits(name: str, patterns: list[str]) -> bool:
+    """Whether a name made of a template is among those that patterns cover."""
+    plain = name.replace("{branch}", "580").replace("{kernel_flavour}", "default").replace("{version}", "580.95.05")
+    return any(fnmatch.fnmatchcase(plain, pattern) for pattern in patterns)
+
+
+def test_package_sets_are_of_deliverers_that_ask_for_their_names_and_hold_them() -> None:
+    deliverers = _rows("nvidia_packages", "deliverers")
+    sets = _rows("nvidia_packages", "package_sets")
+    assert {row["origin"] for row in sets} == set(deliverers)
+    for row in sets:
+        mine = deliverers[row["origin"]]
+        for name in (*row["install"], *row.get("essential", ()), row["core"]):
+            assert _fits(name, mine["patterns"]), (row["origin"], name)
+            # Modules for one kernel have the kernel's version, and a hold would keep the next kernel from its own.
+            assert _fits(name, mine["hold_patterns"]) != name.startswith("linux-modules-"), (row["origin"], name)
+        assert row.get("first", 0) <= row.get("last", 999), row
+        assert all(any(version == one or one == "*" for known in mine["distributions"].values() for one in known)
+                   for version in row.get("versions", ())), row
+
+
+# What else lies in these repositories or beside them, and must not be held back with a driver.
+NO_DRIVER = ("nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container1", "libnvidia-container-tools",
+             "nvidia-cuda-toolkit", "nvidia-cuda-dev", "nvidia-cudnn", "firmware-nvidia-graphics", "nvidia-driver-assistant",
+             "nvidia-prime", "nvidia-profiler", "nvidia-fs-dkms", "cuda-toolkit-13-0", "nvidia-vaapi-driver")
+
+
+def test_deliverers() -> None:
+    keys = _rows("nvidia_packages", "keys_of_nvidia")
+    rows = _rows("nvidia_packages", "deliverers")
+    for origin, row in rows.items():
+        assert row["id"] == origin
+        for entries in row["extras"].values():
+            assert all(_fits(name, row["patterns"]) for entry in entries for name in entry["names"]), origin
+        of_the_version = [name for role in row["extras"] if role != "nvlink5" for entry in row["extras"][role] for name in entry["names"]]
+        assert all(_fits(name, row["hold_patterns"]) for name in of_the_version), origin
+        held = [name for name in NO_DRIVER if _fits(name, row["hold_patterns"])]
+        assert held in ([], ["nvidia-driver-assistant"]) and (not held or row["manager"] == "apt"), (origin, held)
+        for folder in row["repository"].get("folders", ()):
+            assert folder["key"] is None or not keys[folder["key"]].get("retired"), folder
+            assert all(version in row["distributions"][name] for name in folder["distributions"] for version in folder["versions"])
+    assert {name[: -len(".pub")] for name in (row["file"] for row in keys.values())} == set(keys)
+    known = {name for row in rows.values() for name in row["distributions"]}
+    assert {*_rows("nvidia_packages", "same_as").values(), *_rows("nvidia_packages", "by_major").values()} <= known
