@@ -83,7 +83,8 @@ def _packages(after: Inventory, plan: Plan) -> None:
             installed[change.name] = {"version": change.after, "origin": deliverer.maker if deliverer else None, "architecture": "amd64",
                                       "source": change.name, "held": False}
     for entry in after.kernel.get("installed") or ():
-        if any(name.endswith(entry["release"]) and ("headers" in name or "devel" in name) for name in installed):
+        names = [change.name if "headers" in change.name else f"{change.name}-{change.after}" for change in plan.packages]
+        if any(entry["release"].startswith(name.partition("-devel-")[2] or "-") or name.endswith(entry["release"]) for name in names):
             entry["headers"] = True
     found = nvidia_driver(installed)
     driver = after.nvidia.setdefault("driver", {})

@@ -52,6 +52,9 @@ class Resolver:
                     self.givers.setdefault(_split(words)[0], []).append(one)
         self.after = {name: version for name, version in installed.items() if name not in request.remove}
         self.chosen: dict[str, Candidate] = {}
+        # A solver of rpm looks at the whole request at once; apt takes each package's own candidate.
+        self.whole = archive.offer.manager != "apt"
+        self.versions = {wanted.version for wanted in request.install}
 
     def run(self) -> Closure:
         """The transaction, or the words of a package manager that finds none."""
@@ -78,6 +81,8 @@ class Resolver:
                 yield Change(action, chosen.name, before, after, chosen.repository, chosen.architecture)
 
     def _priority(self, one: Candidate) -> tuple[int, Any]:
+        if self.whole and one.version in self.versions:
+            return (10**6, key(one.version))
         for pin in self.request.pins:
             if fnmatch.fnmatchcase(one.version, pin.version) and any(fnmatch.fnmatchcase(one.name, name) for name in pin.names):
                 return (pin.priority, key(one.version))

@@ -21,7 +21,7 @@ from .branch import Choice, Installed, choose_branch
 from .order import Order
 from .steps import Chosen, Refusal
 
-__all__ = ["UNSERVED", "choose", "revision_of"]
+__all__ = ["UNSERVED", "choose", "impossible", "revision_of"]
 
 # Refusals that say that an origin has nothing for this hardware, whatever is wished: another one may be asked then.
 UNSERVED = frozenset(("ND-ORIGIN-NOTHING", "ND-ORIGIN-NO-GPU", "ND-NO-FABRIC-MANAGER"))
@@ -67,7 +67,7 @@ def choose(
     inventory: Inventory, order: Order, deliverer: Deliverer, offer: Offer, today: str | None = None
 ) -> tuple[Chosen, Request] | list[Refusal]:
     """The driver to have and the transaction to ask the package manager for; or what stands in the way, in the words of refusals."""
-    index = Index(offer, deliverer.id)
+    index = Index(offer, deliverer.id, sets_of(inventory, deliverer))
     kernels = kernels_of(inventory, deliverer, index)
     there = present(inventory, deliverer, kernels_of(inventory, deliverer))
     node = Node(inventory)
@@ -82,9 +82,19 @@ def choose(
     return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
 
 
+def impossible(inventory: Inventory, order: Order, today: str | None = None) -> list[Refusal]:
+    """What no package source can serve: cards that exclude each other, or a wish for a branch that does not drive them."""
+    node = Node(inventory)
+    choice = choose_branch(order.wish, node.nvidia, None, None, today)
+    return [refuse(node, "ND-ORIGIN-NO-GPU", entry["addresses"][0] if entry["addresses"] else "node", wish=order.wish, origin="nobody",
+                   use=tuple({"version": value} for value in entry["use"]), reason=entry["message"]) for entry in choice.refused]
+
+
 def _served(ask: _Ask, found: list[Deliverable]) -> list[Deliverable]:
     """What the hardware and the options besides the version leave."""
     order = ask.order
+    exact = order.wish.high == (*order.wish.low, 0)
+    found = [one for one in found if exact or not one.superseded]
     if not found:
         raise ask.stop("ND-ORIGIN-NOTHING")
     pool = [one for one in found if one.packages.flavour in flavours(ask.cards, one.branch)]

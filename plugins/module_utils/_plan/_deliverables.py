@@ -38,7 +38,8 @@ class Kernel(NamedTuple):
 
 
 class Deliverable(NamedTuple):
-    """A driver that can be had: NVIDIA's version, the core package's own, and what to name to the package manager."""
+    """A driver that can be had: NVIDIA's version, the core package's own, and what to name to the package manager. superseded: a
+    newer package of the same name leads to another branch, so that the next upgrade would leave this one."""
 
     version: str
     branch: int
@@ -46,6 +47,7 @@ class Deliverable(NamedTuple):
     packages: PackageSet
     wanted: tuple[Wanted, ...]
     stream: str | None = None
+    superseded: bool = False
 
 
 def bare(version: str) -> str:
@@ -75,8 +77,10 @@ def pattern_of(template: str) -> re.Pattern[str]:
 class Index:
     """The candidates of an offer by name, the newest first, without those whose names or versions are none."""
 
-    def __init__(self, offer: Offer, origin: str) -> None:
+    def __init__(self, offer: Offer, origin: str, sets: Iterable[PackageSet] = ()) -> None:
         self.origin = origin
+        templates = {name for row in sets for name in (*row.install, *row.essential, row.core) if "{branch}" in name}
+        self._named = [pattern_of(template) for template in sorted(templates)]
         self._by_name: dict[str, list[Candidate]] = {}
         for candidate in offer.candidates:
             sound = _NAME.fullmatch(candidate.name) and _VERSION.fullmatch(candidate.version)
@@ -111,12 +115,13 @@ class Index:
         """Whether a package of that name depends on one whose name has this start."""
         return any(words.startswith(start) for one in self.of(name) for words in one.depends)
 
-    def cores(self, start: Candidate, core: Candidate, pattern: re.Pattern[str]) -> set[tuple[str, str]]:
-        """(name, version) of the packages like core that the dependencies of start end at.
+    def leads_only_to(self, start: Candidate, core: Candidate) -> bool:
+        """Whether all that start depends on is of the driver that core is the core package of.
 
-        Where a relation leaves a choice, the versions of core are followed: that is what the pins of a plan ask for.
+        Where a relation leaves a choice, the version of core is followed: that is what the pins of a plan ask for. A relation that
+        this version does not serve, and a name that has another branch in it, are of another driver.
         """
-        ends: set[tuple[str, str]] = set()
+        branch = upstream_version(core.version).partition(".")[0]
         seen: set[tuple[str, str]] = set()
         waiting = [start]
         while waiting:
@@ -124,20 +129,30 @@ class Index:
             if (one.name, one.version) in seen:
                 continue
             seen.add((one.name, one.version))
-            further = [found for words in one.depends for found in self._followed(words, core)]
-            waiting += further
-            if pattern.fullmatch(one.name) and not any(pattern.fullmatch(found.name) for found in further):
-                ends.add((one.name, one.version))
-        return ends
+            other = one.name == core.name and one.version != core.version
+            if other or any(match and match[1] != branch for match in (named.fullmatch(one.name) for named in self._named)):
+                return False
+            for words in one.depends:
+                further = self._followed(words, core)
+                if further is None:
+                    return False
+                waiting += further
+        return True
 
-    def _followed(self, words: str, core: Candidate) -> list[Candidate]:
-        """The candidate that serves a relation: of the first alternative that there is."""
+    def _followed(self, words: str, core: Candidate) -> list[Candidate] | None:
+        """The candidate that serves a relation: of the first alternative that there is; none where nobody offers it, None where
+        this driver's own packages do not serve it."""
+        refused = False
         for alternative in words.split("|"):
             match = _RELATION.fullmatch(alternative.strip())
-            for candidate in self.of(match["name"], core.version) if match else ():
+            found = self.of(match["name"], core.version) if match else []
+            if found and upstream_version(found[0].version) == upstream_version(core.version):
+                found = [one for one in found if upstream_version(one.version) == upstream_version(core.version)]
+            for candidate in found:
                 if match and _holds(candidate.version, match["operator"], match["version"]):
                     return [candidate]
-        return []
+            refused = refused or bool(found)
+        return None if refused else []
 
 
 def _holds(version: str, operator: str | None, wanted: str | None) -> bool:
@@ -157,56 +172,54 @@ def deliverables(offer: Offer, deliverer: Deliverer, sets: Iterable[PackageSet],
 
     Sets of prebuilt modules count where the offer has a module for every one of the kernels.
     """
-    index = Index(offer, deliverer.id)
-    return [found for row in sets for found in _of_set(row, index, kernels)]
+    rows = list(sets)
+    index = Index(offer, deliverer.id, rows)
+    return [found for row in rows for found in _of_set(row, index, kernels)]
 
 
 def _of_set(row: PackageSet, index: Index, kernels: Sequence[Kernel]) -> list[Deliverable]:
-    pattern = pattern_of(row.core)
-    found = []
-    for core in index.matching(pattern):
+    found: dict[str, Deliverable] = {}
+    passed: set[str] = set()  # names of which a newer package leads elsewhere
+    for core in index.matching(pattern_of(row.core)):
         version = upstream_version(core.version)
         branch = int(version.partition(".")[0]) if _DRIVER_VERSION.fullmatch(version) else 0
         stream = filled(row.stream, branch=branch) if row.stream else None
         fits = branch and (row.first or 0) <= branch <= (row.last or branch) and core.name == filled(row.core, branch=branch)
-        if not fits or (stream and core.stream != stream) or index.cores(core, core, pattern) != {(core.name, core.version)}:
+        if not fits or (stream and core.stream != stream):
             continue
-        wanted = _wanted(row, index, core, branch, pattern, kernels)
-        if wanted:
-            found.append(Deliverable(version, branch, core.version, row, tuple(wanted), stream))
-    return sorted(found, key=lambda one: package_key(one.revision), reverse=True)
+        if not index.leads_only_to(core, core):
+            passed.add(core.name)
+            continue
+        wanted = _wanted(row, index, core, branch, kernels)
+        if wanted and core.version not in found:
+            found[core.version] = Deliverable(version, branch, core.version, row, tuple(wanted), stream, core.name in passed)
+    return sorted(found.values(), key=lambda one: package_key(one.revision), reverse=True)
 
 
-def _wanted(
-    row: PackageSet, index: Index, core: Candidate, branch: int, pattern: re.Pattern[str], kernels: Sequence[Kernel]
-) -> list[Wanted]:
+def _wanted(row: PackageSet, index: Index, core: Candidate, branch: int, kernels: Sequence[Kernel]) -> list[Wanted]:
     """The packages of a set with this core, each at the version that goes with it; empty where one is missing."""
     wanted: list[Wanted] = []
     for template in row.install:
         name = filled(template, branch=branch)
-        flavours = sorted({kernel.flavour for kernel in kernels}) if _KERNEL_FLAVOUR in name else [""]
-        if not flavours or (_KERNEL_FLAVOUR in name and not _has_every(name, index, kernels)):
+        names = _for_kernels(name, index, kernels) if _KERNEL_FLAVOUR in name else [name]
+        found = [_best(one, index, core) for one in names]
+        if not found or not all(found):
             return []
-        for flavour in flavours:
-            fit = _best(filled(name, kernel_flavour=flavour), index, core, pattern)
-            if fit is None:
-                return []
-            wanted.append(Wanted(fit.name, fit.version))
+        wanted += [Wanted(one.name, one.version) for one in found if one]
     return wanted
 
 
-def _has_every(name: str, index: Index, kernels: Sequence[Kernel]) -> bool:
-    """Whether modules are offered for each kernel, where a maker has packages for each release at all."""
+def _for_kernels(name: str, index: Index, kernels: Sequence[Kernel]) -> list[str]:
+    """The package that follows each kernel's flavour and, where a maker has packages for each release, that of each kernel."""
+    names = [filled(name, kernel_flavour=flavour) for flavour in sorted({kernel.flavour for kernel in kernels})]
     by_release = re.compile(re.escape(name).replace(r"\{kernel_flavour\}", r"[0-9].*"), re.ASCII)
-    if not any(by_release.fullmatch(known) for known in index.names()):
-        return True
-    return all(index.of(filled(name, kernel_flavour=kernel.release)) for kernel in kernels)
+    if any(by_release.fullmatch(known) for known in index.names()):
+        names += [filled(name, kernel_flavour=kernel.release) for kernel in kernels]
+    return names
 
 
-def _best(name: str, index: Index, core: Candidate, pattern: re.Pattern[str]) -> Candidate | None:
+def _best(name: str, index: Index, core: Candidate) -> Candidate | None:
     for candidate in index.of(name, core.version):
-        if core.stream and candidate.stream not in (None, core.stream):
-            continue
-        if index.cores(candidate, core, pattern) <= {(core.name, core.version)}:
+        if (not core.stream or candidate.stream in (None, core.stream)) and index.leads_only_to(candidate, core):
             return candidate
     return None

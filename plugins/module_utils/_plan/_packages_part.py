@@ -128,7 +128,7 @@ def headers_of(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Ker
             found += _exact_headers(deliverer.headers, kernel, index)
         meta = filled(deliverer.headers.get("meta", ""), kernel_flavour=kernel.flavour)
         if meta and (index.of(meta) or meta in installed(inventory)):
-            found.append(Wanted(meta))
+            found.append(Wanted(meta, _matching(deliverer.headers, meta, kernels, index)))
     return [wanted for wanted in dict.fromkeys(found) if _NAME.fullmatch(wanted.name)]
 
 
@@ -140,6 +140,14 @@ def _exact_headers(templates: Mapping[str, str], kernel: Kernel, index: Index) -
         return [Wanted(name)] if index.of(name) else []
     wanted = filled(pattern, kernel_version=_kernel_version(kernel))
     return [Wanted(name, one.version) for one in index.of(name) if fnmatch.fnmatchcase(bare(one.version), wanted)][:1]
+
+
+def _matching(templates: Mapping[str, str], meta: str, kernels: Sequence[Kernel], index: Index) -> str | None:
+    """The version of a meta package that brings no other kernel than those which are here; None where it has none for them."""
+    if "exact_version" not in templates:
+        return None
+    here = [filled(templates["exact_version"], kernel_version=_kernel_version(kernel)) for kernel in kernels]
+    return next((one.version for one in index.of(meta) if any(fnmatch.fnmatchcase(bare(one.version), version) for version in here)), None)
 
 
 def _kernel_version(kernel: Kernel) -> str:

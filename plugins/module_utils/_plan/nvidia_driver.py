@@ -15,7 +15,7 @@ from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Offer, Repository, Request
 from . import _configuration, _preflight
-from ._choose import UNSERVED, choose
+from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
 from ._hold import locks_of
 from ._lacking import lacking, reasons_of, stays
@@ -53,7 +53,7 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
     there = stays(inventory, order, today)
     if there is not None and not lacking(inventory, order, there):
         return _without_packages(inventory, order, holding(inventory, there.deliverer), there.chosen, today)
-    refusals = tuple(_preflight.before(inventory, order, today))
+    refusals = (*impossible(inventory, order, today), *_preflight.before(inventory, order, today))
     return Plan("refused", refusals=refusals) if _stopped(refusals) else None
 
 
