@@ -71,6 +71,11 @@ class Node(LiveHost):
         with self.status.open("a") as file:
             file.write(f"{name_line}\nStatus: {wish} ok installed\n{rest}\n")
 
+    def several_architectures(self) -> None:
+        """Let the node have packages of i386 too."""
+        path = self.folder / "apt.conf"
+        path.write_text(path.read_text().replace('{ "amd64"; }', '{ "amd64"; "i386"; }'))
+
     def update(self) -> None:
         """The node's own `apt-get update`."""
         subprocess.run([str(self.programs / "apt-get"), "-q", "update"], check=True, capture_output=True)
@@ -118,19 +123,21 @@ class Archive:
         self._published = 0
 
     def publish(self, suite: str, *packages: str, origin: str = "Example", valid: float | None = None, flat: bool = False) -> Path:
-        """Write a suite of one component, main, that was made two days ago and is valid for so many seconds; its Packages file. A
-        flat one lies in the folder of that name."""
+        """Write a suite of one component, main, that was made two days ago and is valid for so many seconds; its Packages file
+        (of amd64). A flat one lies in the folder of that name."""
         place = self.folder / (suite if flat else f"dists/{suite}")
-        index = place / ("Packages" if flat else "main/binary-amd64/Packages")
-        index.parent.mkdir(parents=True, exist_ok=True)
-        index.write_text("\n".join(packages))
         now = time.time() - 2 * 86400
-        lines = [f"Origin: {origin}", f"Label: {origin}", f"Suite: {suite}", f"Codename: {suite}",
-                 f"Date: {formatdate(now, usegmt=True)}", *(["Components: main"] if not flat else []), "Architectures: amd64"]
+        lines = [f"Origin: {origin}", f"Label: {origin}", f"Suite: {suite}", f"Codename: {suite}", f"Date: {formatdate(now, usegmt=True)}",
+                 *([] if flat else ["Components: main"]), "Architectures: amd64 i386"]
         if valid is not None:
             lines.append(f"Valid-Until: {formatdate(now + valid, usegmt=True)}")
-        content = index.read_bytes()
-        lines += ["SHA256:", f" {hashlib.sha256(content).hexdigest()} {len(content)} {index.relative_to(place)}"]
+        lines.append("SHA256:")
+        for architecture in ("amd64",) if flat else ("i386", "amd64"):
+            index = place / ("Packages" if flat else f"main/binary-{architecture}/Packages")
+            index.parent.mkdir(parents=True, exist_ok=True)
+            index.write_text("\n".join(one for one in packages if f"\nArchitecture: {architecture}\n" in one))
+            content = index.read_bytes()
+            lines.append(f" {hashlib.sha256(content).hexdigest()} {len(content)} {index.relative_to(place)}")
         release = place / "Release"
         release.write_text("\n".join(lines) + "\n")
         if self.key:

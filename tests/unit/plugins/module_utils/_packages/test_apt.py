@@ -193,6 +193,27 @@ def resolve(world: World, installed: dict[str, str], request: Request) -> Closur
         return apt.resolve(request)
 
 
+def test_several_architectures(world: World) -> None:
+    both = [package("libcuda1", version, Architecture=architecture, Multi_Arch="same", Depends=f"nvidia-alternative (= {version})")
+            for version in (OLD, NEW) for architecture in ("amd64", "i386")]
+    alternative = [package("nvidia-alternative", version, Multi_Arch="foreign") for version in (OLD, NEW)]
+    world.distribution(*both, *alternative, package("old-driver", "2", Architecture="i386"))
+    world.node.several_architectures()
+    for architecture in ("amd64", "i386"):
+        world.node.install("libcuda1", OLD, Architecture=architecture, Multi_Arch="same", Depends=f"nvidia-alternative (= {OLD})")
+    world.node.install("nvidia-alternative", OLD, Multi_Arch="foreign")
+    world.node.install("old-driver", "2", Architecture="i386")
+    with world.apt() as apt:
+        apt.open([])
+        closure = apt.resolve(Request((Wanted("libcuda1", NEW),), remove=("old-driver:i386",)))
+    assert (sorted(change[:4] + change[5:] for change in closure.changes), closure.error) == ([
+        ("remove", "old-driver", "2", None, "i386"),
+        ("upgrade", "libcuda1", OLD, NEW, "amd64"),
+        ("upgrade", "libcuda1", OLD, NEW, "i386"),
+        ("upgrade", "nvidia-alternative", OLD, NEW, "amd64"),
+    ], None)
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
