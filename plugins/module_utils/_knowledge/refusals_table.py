@@ -169,6 +169,9 @@ cordoned before.","reference":"https://kubernetes.io/docs/tasks/administer-clust
 "ND-NOT-DRAINED-SLURMD":{"severity":"critical","message":"slurmd runs, and node {host} takes new jobs","remedy":"sudo s\
 control update nodename={host} state=drain reason=nvidia_driver\\nAfter the change: sudo scontrol update nodename={host\
 } state=resume, unless it was drained before.","reference":"https://slurm.schedmd.com/scontrol.html"},
+"ND-DRAIN-UNKNOWN":{"severity":"warning","message":"{name} runs, and whether node {host} takes new jobs cannot be seen"\
+,"remedy":"acknowledge: [ND-DRAIN-UNKNOWN]\\nCordon or drain the node first. Jobs that use a GPU already are seen witho\
+ut this.","reference":"https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"},
 "ND-REPOSITORY-UNREACHABLE":{"severity":"critical","message":"{manager} cannot reach a repository: {error}","remedy":"m\
 irror: URL\\nSet proxy or mirror to what this node can reach.","reference":"https://manpages.debian.org/stable/apt/apt-\
 secure.8.en.html"},

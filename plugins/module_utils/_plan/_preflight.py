@@ -72,7 +72,7 @@ def busy(inventory: Any, order: Order) -> list[Refusal]:
     refuse; else warnings, and for `wait` the one who executes asks again until none is left."""
     node = Node(inventory)
     severity = "critical" if order.when_busy == "refuse" else "warning"
-    return [one._replace(severity=severity) for one in _busy(node)]
+    return [one if one.severity == "warning" else one._replace(severity=severity) for one in _busy(node)]
 
 
 def _busy(node: Node) -> Iterator[Refusal]:
@@ -84,9 +84,12 @@ def _busy(node: Node) -> Iterator[Refusal]:
         if instances and held != []:  # idle ones are made again by whoever made them
             yield refuse(node, "ND-BUSY-MIG", address(device), gpu=name(device), count=len(instances))
     for manager in node.items("health.workload_managers"):
-        if manager.get("drained") is not True:
-            code = "ND-NOT-DRAINED-KUBELET" if manager.get("name") == "kubelet" else "ND-NOT-DRAINED-SLURMD"
-            yield refuse(node, code, str(manager.get("name")), host=manager.get("node") or "NODE")
+        name_of, drained = str(manager.get("name")), manager.get("drained")
+        words = {"name": name_of, "host": manager.get("node") or "NODE"}
+        if drained is None:
+            yield refuse(node, "ND-DRAIN-UNKNOWN", name_of, **words)
+        elif not drained:
+            yield refuse(node, f"ND-NOT-DRAINED-{name_of.upper()}", name_of, **words)
 
 
 def _place(node: Node) -> Iterator[Refusal]:

@@ -27,7 +27,8 @@ def verify(inventory: Any, order: Order) -> Verification:
         return _result([Link(link, *absent(node, link)) for link in LINKS])
     if not node.nvidia and not node.problems("pci"):
         return _result([Link(link, "not_applicable", "there is no NVIDIA GPU to drive here") for link in LINKS])
-    ready = next_boot(node)[0] == "ok" and module_built(node, order)[0] == "ok" and not node.get("kernel.nouveau_in_initramfs")
+    good = next_boot(node), module_built(node, order), packages(node, order)
+    ready = all(state == "ok" for state, _reason in good) and not node.get("kernel.nouveau_in_initramfs")
     asks: dict[str, Callable[[Node, Order], _State]] = {
         "packages": packages,
         "lock": lock,
