@@ -29,7 +29,7 @@ def _calls() -> Iterator[tuple[str, int, str, set[str]]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                codes = [one.value for one in node.args if isinstance(one, ast.Constant) and CODE.fullmatch(f'"{one.value}"')]
+                codes = [one.value for one in node.args if isinstance(one, ast.Constant) and CODE.fullmatch(repr(one.value))]
                 seen = all(keyword.arg for keyword in node.keywords)  # **words cannot be told from here
                 if codes and seen and name in ("refuse", "_refusal", "stop"):
                     words = {str(keyword.arg) for keyword in node.keywords} | ADDED.get(name, set())
