@@ -33,6 +33,7 @@ Fetch = Callable[[str, "str | None"], bytes]  # (URL, proxy) → content; OSErro
 
 _LAST_RUN = "/run/gpufleet.node/nvidia_driver.last"
 _DNF_PYTHON = "/usr/libexec/platform-python"
+_JOBS = ("pci", "nvml", "nvidia_smi", "holders", "workloads")  # sources that see who uses GPUs
 _ERRORS = {
     "no_network": "ND-REPOSITORY-UNREACHABLE",
     "bad_signature": "ND-REPOSITORY-SIGNATURE",
@@ -43,11 +44,11 @@ _ERRORS = {
 _OTHER_ERROR = "ND-PACKAGE-MANAGER"
 
 
-def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch, today: str, root: bool = True) -> dict[str, Any]:
+def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch, today: str, user: str = "root") -> dict[str, Any]:
     """The answer of the module, all values plain (see its RETURN).
 
     timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
-    keys of repositories. today: YYYY-MM-DD. root: whether this runs as root, for the controller to know.
+    keys of repositories. today: YYYY-MM-DD. user: who this runs as.
     """
     last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
     inventory = gather(host, timeout=timeout, change=True)
@@ -55,7 +56,9 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     plan = nvidia_driver.assess(inventory, order, today)
     if plan is None:
         plan, closure = _asked(host, inventory, order, folder, fetch, today)
-        plan = _still_idle(host, inventory, order, timeout, plan)
+        plan = _still_idle(host, order, timeout, plan)
+    if plan.status == "change" and user != "root":  # a plan can be made without, and check mode shows it
+        plan = plan._replace(refusals=(*plan.refusals, _refusal(inventory, "ND-NO-ROOT", user=user)._replace(severity="warning")))
     verification = verify(inventory, order)
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
@@ -70,7 +73,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
         "text": screen(plan, before, verification, closure.download_kib),
-        "node": {"root": root, "last_run": last_run, "dnf_python": _dnf_python(host)},
+        "node": {"last_run": last_run, "dnf_python": _dnf_python(host)},
     }
     return {**answer, **_failure(plan, verification)}
 
@@ -125,18 +128,16 @@ def _asked(host: Host, inventory: Inventory, order: Order, folder: str, fetch: F
         shop.close()
 
 
-def _still_idle(host: Host, inventory: Inventory, order: Order, timeout: float, plan: Plan) -> Plan:
+def _still_idle(host: Host, order: Order, timeout: float, plan: Plan) -> Plan:
     """Asking a package manager takes its time: jobs that have come meanwhile count."""
     if plan.status != "change":
         return plan
-    from ._plan._preflight import before
+    from ._plan._preflight import busy
 
-    fresh = gather(host, ("processes",), timeout, ("pci", "nvml", "holders"), change=True)
-    inventory.health.update({key: fresh.health[key] for key in ("gpu_holders", "workload_managers") if key in fresh.health})
-    new = [one for one in before(inventory, order) if one not in plan.refusals]
-    if not any(one.severity == "critical" for one in new):
-        return plan
-    return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals))
+    fresh = gather(host, timeout=timeout, sources=_JOBS, change=True)
+    known = {one.code for one in plan.refusals} | set(order.acknowledge)
+    new = tuple(one for one in busy(fresh, order) if one.severity == "critical" and one.code not in known)
+    return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals)) if new else plan
 
 
 class _Refused(Exception):

@@ -526,6 +526,7 @@ undo:
 """
 
 import datetime  # noqa: E402
+import getpass  # noqa: E402
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
@@ -569,8 +570,9 @@ def main() -> None:
         order = Order.parse(asked)
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
+    user = "root" if os.geteuid() == 0 else getpass.getuser()
     today = datetime.date.today().isoformat()
-    answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, root=os.geteuid() == 0)
+    answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, user)
     if answer.get("failed"):
         module.fail_json(**answer)
     module.exit_json(**answer)

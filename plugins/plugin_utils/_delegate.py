@@ -8,7 +8,12 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Delegate", "delegates", "obstacles"]
+from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import as_plain
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._refuse import refuse
+
+__all__ = ["Delegate", "delegates", "obstacles", "refusal"]
 
 # Our own folder and one that Debian names in its documentation but does not make before apt 2.4; any other has its package.
 _FOLDERS = ("/var/lib/gpufleet", "/etc/apt/keyrings")
@@ -34,25 +39,25 @@ def delegates(step: Mapping[str, Any], proxy: str | None = None) -> list[Delegat
     return [one._replace(environment={**one.environment, **through}) if step["kind"] == "packages" else one for one in found]
 
 
+def refusal(code: str, **words: Any) -> dict[str, Any]:
+    """A refusal that only a controller can know of, in the form of the answer."""
+    plain: dict[str, Any] = as_plain(refuse(Node(Inventory()), code, "controller", **words))
+    return plain
+
+
 def obstacles(
     steps: Iterable[Mapping[str, Any]], exists: Callable[[str], bool], core: str, node_python: str | None
-) -> list[str]:
-    """Why this controller cannot do the steps, each with what helps.
+) -> list[dict[str, Any]]:
+    """Refusals for what this controller cannot do of the steps.
 
     exists tells whether an action or a module of this name is installed here; core is the version of ansible-core; node_python
     that of the Python which has the node's dnf, "3.6".
     """
     names = dict.fromkeys(one.action for step in steps for one in delegates(step))
-    found = []
-    for name in (name for name in names if not exists(name)):
-        collection = name.rpartition(".")[0]
-        found.append(f"{name} is not installed on this controller: ansible-galaxy collection install {collection}")
+    lacking = [name for name in names if not exists(name)]
+    found = [refusal("ND-COLLECTION-MISSING", module=name, collection=name.rpartition(".")[0]) for name in lacking]
     if "ansible.builtin.dnf" in names and _numbers(core) < _OLD_PYTHON_SINCE and _numbers(node_python or "9") < _OLD_PYTHON_BEFORE:
-        wanted = ".".join(str(number) for number in _OLD_PYTHON_SINCE)
-        found.append(
-            f"dnf of this node runs in Python {node_python}, which ansible-core {core} of this controller no longer serves:"
-            f" use ansible-core {wanted} or later (pip install 'ansible-core>={wanted}')"
-        )
+        found.append(refusal("ND-OLD-PYTHON", python=node_python, core=core))
     return found
 
 

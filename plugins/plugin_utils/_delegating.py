@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -94,12 +95,12 @@ class Delegating:
         """Run an action in the background on the node, where it outlives a lost connection, and tell what it is doing."""
         begun = told = answered = time.monotonic()
         result: dict[str, Any] = self._handler(one, self._limit_s).run(task_vars=self._vars)
-        job, polls = result.get("ansible_job_id"), 0
+        job, folder, polls = result.get("ansible_job_id"), posixpath.dirname(str(result.get("results_file"))), 0
         while job and not result.get("finished") and not result.get("failed"):
             time.sleep(_POLL_S[min(polls, len(_POLL_S) - 1)])
             polls += 1
             try:
-                result = self._job(job, "status")
+                result = self._job(job, folder, "status")
                 if time.monotonic() - told >= _REPORT_S and not result.get("finished"):
                     told = time.monotonic()
                     doing = progress(str(self.command(COMMAND)["stdout"]))
@@ -112,13 +113,13 @@ class Delegating:
                     raise
                 self._reset()
         if job and result.get("finished"):
-            self._job(job, "cleanup")
+            self._job(job, folder, "cleanup")
         return {key: value for key, value in result.items() if key not in ("ansible_job_id", "started", "finished", "results_file")}
 
-    def _job(self, job: str, mode: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._handler(Delegate("ansible.builtin.async_status", {"jid": job, "mode": mode})).run(
-            task_vars=self._vars
-        )
+    def _job(self, job: str, folder: str, mode: str) -> dict[str, Any]:
+        """The module without its action, which would look for the folder again each time, and in another home of a local user."""
+        arguments: dict[str, object] = {"jid": job, "mode": mode, "_async_dir": folder}
+        found: dict[str, Any] = self._action._execute_module("ansible.legacy.async_status", module_args=arguments, task_vars=self._vars)
         return found
 
     def _reset(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
-from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles
+from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
 from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
 
 __all__ = ["enforce"]
@@ -47,7 +47,9 @@ def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -
     try:
         last = lease.take(options["wait_for_lock"], node.say)
     except LeaseError as error:
-        return _outcome.refused(run.answer, [str(error)], diff)
+        if error.owner is None:
+            return {**_outcome.answered(run.answer, diff), "changed": False, "failed": True, "msg": f"nothing was changed: {error}"}
+        return _outcome.refused(run.answer, [refusal("ND-RUN-IN-PROGRESS", owner=error.owner)], diff)
     try:
         if last != run.answer.get("node", {}).get("last_run"):
             run.look()  # somebody else's run has ended since we looked: our plan may be stale
@@ -107,13 +109,13 @@ class _Run:
         self.answer = self._node.inspect(options)
         return self.answer
 
-    def obstacles(self) -> list[str]:
-        """Why the steps cannot be done from here, before the first one."""
+    def obstacles(self) -> list[dict[str, Any]]:
+        """Refusals of the steps as a whole, before the first one. A plan may be made without root, not done."""
         if self.answer.get("status") != "change":
             return []
-        told = self.answer.get("node") or {}
-        lacking = [] if told.get("root", True) else ["changing a driver needs root on the node: set become: true"]
-        return lacking + obstacles(self.answer["plan"]["steps"], self._node.exists, self._node.core_version, told.get("dnf_python"))
+        python = (self.answer.get("node") or {}).get("dnf_python")
+        lacking = [{**one, "severity": "critical"} for one in self._refusals() if one["code"] == "ND-NO-ROOT"]
+        return lacking + obstacles(self.answer["plan"]["steps"], self._node.exists, self._node.core_version, python)
 
     def do(self, lease: Lease) -> dict[str, Any]:
         """The steps, then a last look."""

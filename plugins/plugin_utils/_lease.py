@@ -43,7 +43,11 @@ _OWNER = re.compile(r"([0-9a-f]{32}) ([A-Za-z0-9._-]{1,255}) ([0-9]{1,10})", re.
 
 
 class LeaseError(Exception):
-    """The node cannot be had for this run; the text says who has it, or what went wrong."""
+    """The node cannot be had for this run: owner has it, or where that is None the text says what went wrong."""
+
+    def __init__(self, message: str, owner: str | None = None) -> None:
+        super().__init__(message)
+        self.owner = owner
 
 
 class Lease:
@@ -68,10 +72,7 @@ class Lease:
                 gone = token
                 continue
             if time.monotonic() >= deadline:
-                raise LeaseError(
-                    f"another run changes the driver of this node ({who}): run it again when that has ended;"
-                    f" a run that was killed lets go of the node after {STALE_MINUTES} minutes"
-                )
+                raise LeaseError("another run is at work", f"{who}; one that was killed lets go after {STALE_MINUTES} minutes")
             if not told:
                 say(f"waiting for another run on this node ({who}), {wait_s} s at most")
                 told = True

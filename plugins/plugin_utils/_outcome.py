@@ -14,24 +14,29 @@ __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _LONGEST = 600
+_KEPT_OF_ANSIBLE = ("failed", "msg", "exception", "module_stdout", "module_stderr", "rc", "warnings", "deprecations", "skipped",
+                    "skip_reason")
 _KEPT = ("status", "plan", "before", "after", "verification", "findings", "text", "reboot_required", "reboot_reasons")
 
 
 def answered(answer: Mapping[str, Any], diff: bool) -> dict[str, Any]:
     """The result where nothing was done: check mode, nothing to do, skipped, refused, or a module that failed."""
     result = {key: answer[key] for key in _KEPT if key in answer}
-    for key in ("failed", "msg", "exception", "module_stdout", "module_stderr", "rc", "warnings", "deprecations", "skipped", "skip_reason"):
-        if answer.get(key):
-            result[key] = answer[key]
+    result |= {key: answer[key] for key in _KEPT_OF_ANSIBLE if answer.get(key)}
     result["changed"] = answer.get("status") == "change" and not answer.get("failed")
     if diff and answer.get("text"):
         result["diff"] = {"prepared": "\n".join([*answer["text"], ""])}
     return result
 
 
-def refused(answer: Mapping[str, Any], reasons: Sequence[str], diff: bool) -> dict[str, Any]:
+def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], diff: bool) -> dict[str, Any]:
     """The result where this controller, or somebody on the node, stands in the way before the first change."""
-    return {**answered(answer, diff), "changed": False, "failed": True, "msg": f"nothing was changed: {'; '.join(reasons)}"}
+    new = [one["code"] for one in refusals]
+    known = [one for one in answer["plan"]["refusals"] if one["code"] not in new]
+    plan = {**answer["plan"], "status": "refused", "refusals": [*refusals, *known]}
+    told = [f"{one['code']}: {one['message']} -> {one['remedy'].partition(chr(10))[0]}" for one in refusals]
+    found = {**answered(answer, diff), "status": "refused", "plan": plan, "after": answer.get("before")}
+    return {**found, "changed": False, "failed": True, "msg": f"nothing was changed: {'; '.join(told)}"}
 
 
 def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:

@@ -46,17 +46,18 @@ def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | N
         yield from _row("Kernel module", _module(plan))
     elif plan.reboot_reasons:
         yield from _row("Reboot", f"needed: {'; '.join(plan.reboot_reasons)}")
-    yield from _several("Why", plan.reasons)
+    told = [one.message for one in plan.refusals]
+    yield from _several("Why", (reason for reason in plan.reasons if reason not in told))
     if plan.status != "change" and verification and plan.status != "skipped":
-        yield from _several("Verified", _broken(verification))
+        yield from _several("Seen", _broken(verification))
     yield from _stops(plan.refusals, "warning")
 
 
-def _row(label: str, text: str) -> Iterator[str]:
+def _row(label: str, text: str, indent: int = 0) -> Iterator[str]:
     """A label and its text, wrapped; nothing for an empty text."""
-    lines = textwrap.wrap(clean(text), WIDTH - _LABEL - 1, break_on_hyphens=False)
+    lines = textwrap.wrap(clean(text), WIDTH - _LABEL - 1 - indent, break_on_hyphens=False)
     for number, line in enumerate(lines):
-        yield f"{'' if number else label:<{_LABEL}} {line}"
+        yield f"{'' if number else label:<{_LABEL}} {' ' * indent}{line}"
 
 
 def _several(label: str, texts: Iterable[str]) -> Iterator[str]:
@@ -152,4 +153,4 @@ def _stops(refusals: Sequence[Refusal], severity: str) -> Iterator[str]:
             command, *advice = one.remedy.split("\n")
             yield f"{'':<{_LABEL}} -> {clean(command)}"  # never wrapped, so that it can be copied
             for line in advice:
-                yield from _row("", f"   {line}")
+                yield from _row("", line, 3)

@@ -94,9 +94,16 @@ def test_a_proxy_is_for_what_fetches_packages() -> None:
 
 APT, ZYPPER = {"kind": "packages", "values": TABLE[0][1]}, {"kind": "packages", "values": TABLE[3][1]}
 DNF = {"kind": "packages", "values": TABLE[1][1]}
-OLD_DNF = ("dnf of this node runs in Python 3.6, which ansible-core 2.19.14 of this controller no longer serves: use ansible-core 2.21 or"
-           " later (pip install 'ansible-core>=2.21')")
-NO_ZYPPER = "community.general.zypper is not installed on this controller: ansible-galaxy collection install community.general"
+OLD_DNF = (
+    "ND-OLD-PYTHON",
+    "dnf of this node runs in Python 3.6, which ansible-core 2.19.14 on the controller does not support",
+    "python3 -m pip install 'ansible-core>=2.21'",
+)
+NO_ZYPPER = (
+    "ND-COLLECTION-MISSING",
+    "this needs community.general.zypper, and the controller does not have community.general",
+    "ansible-galaxy collection install community.general",
+)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +120,10 @@ NO_ZYPPER = "community.general.zypper is not installed on this controller: ansib
         ([ZYPPER, ZYPPER], False, "2.21.0", None, [NO_ZYPPER]),
     ],
 )
-def test_what_this_controller_cannot_do(steps: list[Any], there: bool, core: str, node_python: str | None, expected: list[str]) -> None:
+def test_what_this_controller_cannot_do(steps: list[Any], there: bool, core: str, node_python: str | None, expected: list[Any]) -> None:
     def exists(name: str) -> bool:
         return there or not name.startswith("community.")
 
-    assert obstacles(steps, exists, core, node_python) == expected
+    found = obstacles(steps, exists, core, node_python)
+    assert [(one["code"], one["message"], one["remedy"].partition("\n")[0]) for one in found] == expected
+    assert {one["severity"] for one in found} <= {"critical"}
