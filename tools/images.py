@@ -82,14 +82,16 @@ def _named(identity: str, version: str, more: str = "") -> str:
 
 
 # Debian's rpm keeps its database in the home of root, to which no other distribution's does.
-_RPM = "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.dbpath; rpm --initdb"
+_RPM = "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.dbpath; rm -f /usr/lib/*/rpm-plugins/unshare.so; rpm --initdb"
 _OTHERS = {
     **{f"ubuntu-{version}": "\n".join([
         "set -e", _NO_DNF, _NO_ZYPPER, _NO_RPM, "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap",
         _named("ubuntu", version, f"ID_LIKE=debian VERSION_CODENAME={codename} UBUNTU_CODENAME={codename}")])
        for version, codename in {"22.04": "jammy", "24.04": "noble"}.items()},
     **{f"el-{version}": "\n".join(["set -e", _NO_APT, _NO_ZYPPER, _RPM, "mkdir -p /etc/yum.repos.d",
-                                   _named("rocky", full, f"'ID_LIKE=\"rhel centos fedora\"' PLATFORM_ID=platform:el{version}")])
+                                   "printf '[main]\\nenabled = 0\\n' >/etc/dnf/plugins/local.conf",  # off on EL, on in Debian
+                                   "rm -f /usr/lib/python3/dist-packages/dnf-plugins/system_upgrade.py",  # has no python3-systemd here
+                                   _named("rocky", full, f"'ID_LIKE=\"rhel centos fedora\"' 'PLATFORM_ID=\"platform:el{version}\"'")])
        for version, full in {"8": "8.10", "9": "9.6", "10": "10.0"}.items()},
     "suse-15": "\n".join(["set -e", _NO_APT, _NO_DNF, _RPM, _named("sles", "15.7", "'ID_LIKE=suse'")]),
 }

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from . import module_file
@@ -57,7 +57,9 @@ def binary(package: Package) -> bytes:
     settings = [path for path in package.files if path.startswith("/etc/")]
     if settings:
         meta["conffiles"] = File(text="".join(f"{path}\n" for path in settings))
-    members = (("debian-binary", b"2.0\n"), ("control.tar.gz", _tar(meta)), ("data.tar.gz", _tar(package.files)))
+    # dpkg drops a package all whose files another one has taken over; every real package has this one of its own.
+    files = {**package.files, f"/usr/share/doc/{package.name}/copyright": File(text="stand-in\n")}
+    members = (("debian-binary", b"2.0\n"), ("control.tar.gz", _tar(meta)), ("data.tar.gz", _tar(files)))
     return b"!<arch>\n" + b"".join(
         f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2) for name, data in members)
 
@@ -66,12 +68,12 @@ def _bytes(file: File) -> bytes:
     return module_file.content(dict(file.module)) if file.module else file.text.encode()
 
 
-def _tar(files: Iterable[str]) -> bytes:
+def _tar(files: Mapping[str, File]) -> bytes:
     """Files with all their folders, as dpkg wants them: it makes none by itself."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as archive:
         folders: set[str] = set()
-        for path, file in sorted(dict(files).items()):  # type: ignore[arg-type]
+        for path, file in sorted(files.items()):
             for folder in [*reversed(Path(path.lstrip("/")).parents)]:
                 name = "./" if str(folder) == "." else f"./{folder}/"
                 if name not in folders:
@@ -88,13 +90,13 @@ def _tar(files: Iterable[str]) -> bytes:
 
 
 def _indexes(repository: Repository, root: Path, stanzas: dict[tuple[str, str], list[str]]) -> Iterable[Path]:
+    components = sorted({component for _suite, component in stanzas})
     for suite in sorted({suite for suite, _component in stanzas}):
         base = root if repository.layout == "flat" else root / "dists" / suite
-        components = sorted(component for of, component in stanzas if of == suite)
         for component in components:
             folder = base if repository.layout == "flat" else base / component / f"binary-{ARCHITECTURE}"
             folder.mkdir(parents=True, exist_ok=True)
-            text = "\n".join(stanzas[suite, component]).encode()
+            text = "\n".join(stanzas.get((suite, component), [])).encode()
             (folder / "Packages").write_bytes(text)
             (folder / "Packages.gz").write_bytes(gzip.compress(text, 1, mtime=0))
         yield _release(repository, base, suite, components)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 LICENCES = {"open": "Dual MIT/GPL", "proprietary": "NVIDIA"}
 # A module in a DKMS tree is made for a kernel that nobody knows yet: the stand-in for dkms writes its release over this.
 UNBUILT = "~KERNEL" + "~" * 57
+NEEDS = {"nvidia-uvm": "nvidia", "nvidia-modeset": "nvidia", "nvidia-drm": "nvidia-modeset"}
 SIGNED_DATA, DATA = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1"
 SHA256, RSA, COMMON_NAME = "2.16.840.1.101.3.4.2.1", "1.2.840.113549.1.1.1", "2.5.4.3"
 SIGNATURE_MAGIC = b"~Module signature appended~\n"
@@ -18,33 +19,36 @@ PKCS7_KIND = 2
 
 def content(about: Mapping[str, str]) -> bytes:
     """The file. about: {name, version, flavour, kernel (absent: to be built), signer (absent: not signed)}."""
-    fields = [f"license={LICENCES[about['flavour']]}", f"version={about['version']}", "srcversion=9B5DC9F3E7A1C4A2B3D1E0F", "depends=",
-              "retpoline=Y", f"name={about['name']}", f"vermagic={about.get('kernel', UNBUILT)} SMP preempt mod_unload modversions "]
-    plain = _elf(fields)
+    name = about["name"]
+    needs = NEEDS.get(name, "")
+    aliases = [f"alias=pci:v000010DEd*sv*sd*bc03sc{subclass}i00*" for subclass in ("02", "00")] if name in ("nvidia", "nouveau") else []
+    fields = [f"license={LICENCES[about['flavour']]}", f"version={about['version']}", *aliases, "srcversion=9B5DC9F3E7A1C4A2B3D1E0F",
+              f"depends={needs}", "retpoline=Y", f"name={name.replace('-', '_')}",
+              f"vermagic={about.get('kernel', UNBUILT)} SMP preempt mod_unload modversions "]
+    # depmod goes by symbols: each module offers one, and needs that of the module below it.
+    parts = [(".modinfo", 1, b"".join(field.encode() + b"\0" for field in fields)),
+             ("__ksymtab_strings", 1, f"stand_in_{name.replace('-', '_')}\0".encode()),
+             ("__versions", 1, struct.pack("<Q56s", 0, f"stand_in_{needs.replace('-', '_')}".encode()) if needs else b""),
+             (".symtab", 2, bytes(24)), (".strtab", 3, b"\0")]
+    plain = _elf([part for part in parts if part[2]])
     return plain + _signature(about["signer"]) if about.get("signer") else plain
 
 
-def _elf(info: list[str]) -> bytes:
-    """A relocatable ELF object for x86-64 with .modinfo and an empty symbol table, which depmod wants to see."""
-    data = b"".join(line.encode() + b"\0" for line in info)
-    names = b"\0.modinfo\0.symtab\0.strtab\0.shstrtab\0"
-    symbols, strings = bytes(24), b"\0"
-    starts, at = [], 64
-    for part in (data, symbols, strings, names):
-        at += -at % 8
-        starts.append(at)
-        at += len(part)
-    table = at + -at % 8
-    body = bytearray(table - 64)
-    for start, part in zip(starts, (data, symbols, strings, names)):
-        body[start - 64 : start - 64 + len(part)] = part
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, table, 0, 64, 0, 0, 64, 5, 4)
-    rows = [(1, 1, 2, starts[0], len(data), 0, 0, 0), (10, 2, 0, starts[1], len(symbols), 3, 1, 24),
-            (18, 3, 0, starts[2], len(strings), 0, 0, 0), (26, 3, 0, starts[3], len(names), 0, 0, 0)]
-    sections = bytes(64) + b"".join(
-        struct.pack("<IIQQQQIIQQ", name, kind, flags, 0, start, size, link, first, 1, entry)
-        for name, kind, flags, start, size, link, first, entry in rows)
-    return header + bytes(body) + sections
+def _elf(parts: list[tuple[str, int, bytes]]) -> bytes:
+    """A relocatable ELF object for x86-64 of sections (name, kind, content); the string table of symbols is the last."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name, _kind, _content in parts) + b".shstrtab\0"
+    body, rows = bytearray(), bytearray(64)
+    for at, (name, kind, data) in enumerate([*parts, (".shstrtab", 3, names)], start=1):
+        body += bytes(-len(body) % 8)
+        link, first, entry = (len(parts), 1, 24) if kind == 2 else (0, 0, 0)
+        rows += struct.pack("<IIQQQQIIQQ", names.index(b"\0" + name.encode() + b"\0") + 1, kind, 2 if at == 1 else 0, 0, 64 + len(body), len(data),
+                            link, first, 1, entry)
+        body += data
+    body += bytes(-len(body) % 8)
+    count = len(parts) + 2
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, count,
+                                                              count - 1)
+    return header + bytes(body) + bytes(rows)
 
 
 def _signature(signer: str) -> bytes:

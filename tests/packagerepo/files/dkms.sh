@@ -82,7 +82,9 @@ install() {  # kernel
 
 remove() {  # kernel
     if [ "$(readlink "$tree/$module/kernel-$1-$arch" 2>/dev/null)" = "$version/$1/$arch" ]; then
-        for file in "$tree/$module/$version/$1/$arch/module"/*; do rm -f "/lib/modules/$1/$place/${file##*/}"; done
+        for file in "$tree/$module/$version/$1/$arch/module"/*; do  # another package may have put its own there meanwhile
+            if cmp -s "$file" "/lib/modules/$1/$place/${file##*/}"; then rm -f "/lib/modules/$1/$place/${file##*/}"; fi
+        done
         rm -f "$tree/$module/kernel-$1-$arch"
         depmod "$1" || :
     fi
