@@ -84,7 +84,7 @@ def parse_records(text: str) -> list[Record]:
     """The paragraphs of `apt-cache show`, without those that have no name or version."""
     records = []
     for paragraph in text.split("\n\n"):
-        fields = dict(re.findall(r"^([A-Za-z][\w-]*):[ \t]*(.*)$", paragraph, re.MULTILINE | re.ASCII))
+        fields = dict(re.findall(r"^([A-Za-z][\w-]*):[ \t]*(.*(?:\n[ \t].*)*)", paragraph, re.MULTILINE | re.ASCII))
         if fields.get("Package") and fields.get("Version"):
             depends = [fields[key] for key in ("Pre-Depends", "Depends") if key in fields]
             records.append(Record(fields["Package"], fields["Version"], fields.get("Architecture", ""), _relations(*depends),

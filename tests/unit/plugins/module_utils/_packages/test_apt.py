@@ -315,6 +315,18 @@ def test_half_installed_packages_are_no_answer(world: World) -> None:
     assert caught.value.code == "broken"
 
 
+def test_old_lists_are_no_answer_where_the_key_is_wrong_now(world: World) -> None:
+    """apt itself goes on with the lists that it has."""
+    world.distribution(*driver(OLD))
+    world.node.update()
+    Archive(world.archive.folder, world.archive.url, world.keys[1]).publish("stable", *driver(NEW), origin="ExampleOS")
+    path = world.archive.folder / "dists/stable/InRelease"
+    os.utime(path, (path.stat().st_mtime + 1000,) * 2)
+    with world.apt() as apt, pytest.raises(PackageError, match="stable InRelease") as caught:
+        apt.open([])
+    assert caught.value.code == "bad_signature"
+
+
 @pytest.mark.parametrize(
     ("suite", "lists", "components", "serious"),
     [
