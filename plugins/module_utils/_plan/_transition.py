@@ -69,8 +69,10 @@ def _blocked(node: Node, chosen: Chosen, changes: Sequence[Any]) -> Iterable[str
     running = node.get("kernel.release")
     entry = node.installed_kernel(running)
     if running and node.items("kernel.installed") and not _module_for(entry, str(running), chosen, changes):
+        following = node.get("kernel.next_boot_release")
         gone = "is no longer installed" if entry is None else "gets no module of this driver"
-        yield f"kernel {running}, which runs, {gone}: kernel {node.get('kernel.next_boot_release') or 'of the next boot'} has to start"
+        start = f": kernel {following} has to start" if following and following != running else ""
+        yield f"kernel {running}, which runs, {gone}{start}"
 
 
 def _module_for(entry: Any, release: str, chosen: Chosen, changes: Sequence[Any]) -> bool:

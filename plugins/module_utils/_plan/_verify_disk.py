@@ -107,13 +107,13 @@ def next_boot(node: Node) -> State:
     )
 
 
-def firmware_version(node: Node) -> str | None:
-    """The version of the GSP firmware by its package."""
+def firmware_version(node: Node, wanted: str) -> str | None:
+    """The version of the GSP firmware by its packages: the wanted one where it is among them, since Ubuntu keeps one a version."""
     installed: dict[str, Any] = node.get("packages.installed") or {}
-    for package in sorted(installed):
-        if package.startswith(("firmware-nvidia-gsp", "nvidia-firmware")):
-            return upstream_version(str(at(installed[package], "version") or "")) or None
-    return None
+    names = [name for name in sorted(installed) if name.startswith(("firmware-nvidia-gsp", "nvidia-firmware"))]
+    versions = [upstream_version(str(at(installed[name], "version") or "")) for name in names]
+    found = [version for version in versions if version]
+    return next((version for version in found if same_version(version, wanted)), found[-1] if found else None)
 
 
 def absent(node: Node, link: str) -> State:

@@ -104,7 +104,7 @@ def _versions(node: Node, order: Order) -> _State:
     wanted = driver.get("installed_version") or driver.get("loaded_version")
     if not wanted:
         return "unknown", "no version of the driver is known"
-    parts = {"library": driver.get("library_version"), "firmware": firmware_version(node)}
+    parts = {"library": driver.get("library_version"), "firmware": firmware_version(node, wanted)}
     if node.get("nvidia.fabric.required"):
         parts["Fabric Manager"] = node.get("nvidia.fabric.manager_version")
     wrong = [f"{part} {version}" for part, version in parts.items() if version and not same_version(version, wanted)]
