@@ -176,7 +176,7 @@ def test_parse_simulation() -> None:
         ("Inst", "dkms", "all", None, "3.0.10-8+deb12u1", "Debian:12.15/oldstable"),
         ("Inst", "local", "amd64", None, "1.0", None),
     )
-    assert (found.downgraded, found.held) == ({"libpci3", "nvidia-alternative:i386"}, ())
+    assert (found.downgraded, found.held) == (frozenset({"libpci3", "nvidia-alternative:i386"}), ())
 
 
 @pytest.mark.parametrize(
