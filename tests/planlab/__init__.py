@@ -9,7 +9,7 @@ inventory; `Laboratory(inventory, order, *offers).run()` plans, and `apply` is t
 from __future__ import annotations
 
 from .laboratory import Laboratory, order_of
-from .machine import apply, machine
+from .machine import apply, machine, with_cards
 from .offers import Archive, offer
 
-__all__ = ["Archive", "Laboratory", "apply", "machine", "offer", "order_of"]
+__all__ = ["Archive", "Laboratory", "apply", "machine", "offer", "order_of", "with_cards"]

@@ -15,7 +15,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventor
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, RECORD
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.packages import nvidia_driver
-from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import delivery
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import delivery, nvidia
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
 from fakegpu.profile import complete
@@ -45,6 +45,19 @@ def machine(profile: str | None = None, **about: Any) -> Inventory:
             {"id": own[0], "uris": [own[0]], "suites": own[1], "components": components, "enabled": True,
              "signed_by": "/usr/share/keyrings/archive-keyring.gpg", "path": "/etc/apt/sources.list.d/own.sources"}]
     return inventory
+
+
+def with_cards(inventory: Inventory, *cards: tuple[str, str]) -> Inventory:
+    """The same machine with other NVIDIA cards: (PCI device id, name) each."""
+    other = copy.deepcopy(inventory)
+    other.devices = []
+    for number, (device_id, name) in enumerate(cards):
+        chip = nvidia.chip(device_id)
+        address = f"0000:{number + 1:02x}:00.0"
+        pci = {"address": address, "vendor_id": "10de", "device_id": device_id, "kernel_driver": None, "readable": True}
+        other.devices.append({"index": number, "vendor": "nvidia", "name": name, "architecture": chip.architecture if chip else None,
+                              "pci": pci, "driver_support": nvidia.driver_support(device_id)})
+    return other
 
 
 def apply(inventory: Inventory, plan: Plan) -> Inventory:

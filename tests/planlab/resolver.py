@@ -33,7 +33,8 @@ def holds(version: str, operator: str | None, wanted: str | None) -> bool:
     have, want = key(version), key(wanted)
     if ":" not in wanted:
         have = (0, have[1])
-    return {"=": have == want, ">=": have >= want, "<=": have <= want, ">>": have > want, ">": have > want}.get(operator, have < want)
+    above, equal = bool(have > want), bool(have == want)
+    return {"=": equal, ">=": above or equal, "<=": not above, ">>": above, ">": above}.get(operator, not above and not equal)
 
 
 class Resolver:
@@ -43,6 +44,7 @@ class Resolver:
         known = {*origins, None}
         streams = {stream.partition(":")[2] for stream in request.streams}
         self.request, self.installed, self.conflicts = request, dict(installed), archive.conflicts
+        self.every = {(one.name, one.version): one for one in archive.offer.candidates}
         self.by_name: dict[str, list[Candidate]] = {}
         self.givers: dict[str, list[Candidate]] = {}
         for one in archive.offer.candidates:
@@ -99,7 +101,7 @@ class Resolver:
         return False
 
     def _provided(self, name: str, version: str) -> list[tuple[str, str | None]]:
-        one = next((one for one in self.by_name.get(name, ()) if one.version == version), None)
+        one = self.every.get((name, version))
         return [(given, what) for given, _operator, what in map(_split, one.provides)] if one else []
 
     def _take(self, name: str, operator: str | None, version: str | None) -> bool:
@@ -158,8 +160,8 @@ class Resolver:
         return False
 
     def _depends(self, name: str) -> tuple[str, ...]:
-        version = self.after[name]
-        return next((one.depends for one in self.by_name.get(name.partition("=")[0], ()) if one.version == version), ())
+        one = self.every.get((name.partition("=")[0], self.after[name]))
+        return one.depends if one else ()
 
     def _holds_still(self, words: str) -> bool:
         for alternative in words.split("|"):

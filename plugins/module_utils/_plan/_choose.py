@@ -86,7 +86,7 @@ def impossible(inventory: Inventory, order: Order, today: str | None = None) -> 
     """What no package source can serve: cards that exclude each other, or a wish for a branch that does not drive them."""
     node = Node(inventory)
     choice = choose_branch(order.wish, node.nvidia, None, None, today)
-    return [refuse(node, "ND-ORIGIN-NO-GPU", entry["addresses"][0] if entry["addresses"] else "node", wish=order.wish, origin="nobody",
+    return [refuse(node, "ND-ORIGIN-NO-GPU", entry["addresses"][0] if entry["addresses"] else "node", wish=order.wish, origin="NVIDIA",
                    use=tuple({"version": value} for value in entry["use"]), reason=entry["message"]) for entry in choice.refused]
 
 

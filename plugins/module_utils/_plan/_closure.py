@@ -30,7 +30,7 @@ def refusals_of(inventory: Inventory, order: Order, chosen: Chosen, request: Req
     if closure.error is not None:
         return [refuse(node, "ND-TRANSACTION", "packages", version=chosen.version, wish=order.wish, words=closure.error)]
     return [*_other_driver(node, inventory, order, chosen, closure), *_not_reached(node, inventory, chosen, request, closure),
-            *_foreign(node, inventory, request, closure), *_downgrades(node, inventory, order, closure)]
+            *_foreign(node, inventory, order, request, closure), *_downgrades(node, inventory, order, closure)]
 
 
 def _driver_packages(inventory: Inventory, changes: Iterable[Change]) -> Iterator[Change]:
@@ -65,14 +65,16 @@ def _of_driver(version: str, chosen: Chosen) -> bool:
     return upstream_version(version) == chosen.version
 
 
-def _foreign(node: Node, inventory: Inventory, request: Request, closure: Closure) -> Iterator[Refusal]:
+def _foreign(node: Node, inventory: Inventory, order: Order, request: Request, closure: Closure) -> Iterator[Refusal]:
     gone = [change.name for change in closure.changes if change.action == "remove" and change.name not in request.remove]
     patterns = [pattern for one in around(inventory) for pattern in one.hold_patterns]
     driver = node.get("nvidia.driver.packages") or {}
     others = [name for name in gone if name not in driver
               and (_OTHERS.search(name) or not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))]
     if others:
-        yield refuse(node, "ND-REMOVES-OTHERS", "packages", packages=join(others))
+        # The only one of these that an operator can live with: all others would not give the driver that was asked for.
+        severity = "warning" if order.allows_acknowledged("ND-REMOVES-OTHERS") else None
+        yield refuse(node, "ND-REMOVES-OTHERS", "packages", severity, packages=join(others))
 
 
 def _downgrades(node: Node, inventory: Inventory, order: Order, closure: Closure) -> Iterator[Refusal]:

@@ -8,12 +8,14 @@ libnvidia-compute-535-server are of branch 580. So a set counts under the names 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .._inventory._package_text import upstream_version
 from .._inventory._versions import VersionKey, version_key
+from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Candidate, Offer, Wanted
 
@@ -74,6 +76,13 @@ def pattern_of(template: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
+@functools.lru_cache(maxsize=64)
+def _same_maker(origin: str | None, other: str) -> bool:
+    """Whether a repository's metadata does not tell two origins apart: NVIDIA's say the same for every distribution."""
+    one, two = delivery.deliverer(origin) if origin else None, delivery.deliverer(other)
+    return origin == other or (one is not None and two is not None and one.match == two.match)
+
+
 class Index:
     """The candidates of an offer by name, the newest first, without those whose names or versions are none."""
 
@@ -85,7 +94,8 @@ class Index:
         for candidate in offer.candidates:
             sound = _NAME.fullmatch(candidate.name) and _VERSION.fullmatch(candidate.version)
             if sound and candidate.architecture not in _FOREIGN:
-                self._by_name.setdefault(candidate.name, []).append(candidate)
+                mine = candidate._replace(origin=origin) if _same_maker(candidate.origin, origin) else candidate
+                self._by_name.setdefault(candidate.name, []).append(mine)
         for found in self._by_name.values():
             found.sort(key=lambda one: package_key(one.version), reverse=True)
 
@@ -138,6 +148,17 @@ class Index:
                     return False
                 waiting += further
         return True
+
+    def names_below(self, wanted: Iterable[Wanted], core: Candidate) -> set[str]:
+        """The names of all that these packages depend on, and their own."""
+        waiting = [one for item in wanted for one in self.of(item.name) if one.version == item.version]
+        seen: set[str] = set()
+        while waiting:
+            one = waiting.pop()
+            if one.name not in seen:
+                seen.add(one.name)
+                waiting += [found for words in one.depends for found in self._followed(words, core) or ()]
+        return seen
 
     def _followed(self, words: str, core: Candidate) -> list[Candidate] | None:
         """The candidate that serves a relation: of the first alternative that there is; none where nobody offers it, None where

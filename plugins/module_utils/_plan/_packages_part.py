@@ -138,7 +138,7 @@ def _exact_headers(templates: Mapping[str, str], kernel: Kernel, index: Index) -
     pattern = templates.get("exact_version")
     if pattern is None:
         return [Wanted(name)] if index.of(name) else []
-    wanted = filled(pattern, kernel_version=_kernel_version(kernel))
+    wanted = filled(pattern, kernel_version=delivery.kernel_version(kernel.release))
     return [Wanted(name, one.version) for one in index.of(name) if fnmatch.fnmatchcase(bare(one.version), wanted)][:1]
 
 
@@ -146,15 +146,8 @@ def _matching(templates: Mapping[str, str], meta: str, kernels: Sequence[Kernel]
     """The version of a meta package that brings no other kernel than those which are here; None where it has none for them."""
     if "exact_version" not in templates:
         return None
-    here = [filled(templates["exact_version"], kernel_version=_kernel_version(kernel)) for kernel in kernels]
+    here = [filled(templates["exact_version"], kernel_version=delivery.kernel_version(kernel.release)) for kernel in kernels]
     return next((one.version for one in index.of(meta) if any(fnmatch.fnmatchcase(bare(one.version), version) for version in here)), None)
-
-
-def _kernel_version(kernel: Kernel) -> str:
-    """VERSION-RELEASE of the kernel's package: its release without the architecture or the flavour at its end."""
-    if kernel.flavour:
-        return kernel.release[: -len(kernel.flavour) - 1] if kernel.release.endswith(f"-{kernel.flavour}") else kernel.release
-    return kernel.release.rpartition(".")[0]
 
 
 def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, index: Index) -> list[Wanted]:

@@ -51,7 +51,8 @@ def attempts(inventory: Inventory, order: Order) -> list[Attempt]:
 
 
 def _kind_in_use(inventory: Inventory, every: list[Deliverer]) -> str | None:
-    origin = (inventory.nvidia.get("driver") or {}).get("origin")
+    driver = inventory.nvidia.get("driver") or {}
+    origin = driver.get("origin") if driver.get("packages") else None  # a .run file is no repository
     return next((one.kind for one in every if origin and one.maker == origin), None)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._knowledge.delivery import Deliverer
-from .._packages.types import Pin, Request, Wanted
+from .._packages.types import Candidate, Pin, Request, Wanted
 from . import _hold
 from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
 from ._packages_part import extras_of, headers_of, installed, names_of, sets_of
@@ -91,18 +91,22 @@ def _pins(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index,
     chosen = Chosen(picked.version, picked.branch, row.flavour, deliverer.id, row.build, picked.revision)
     held = _hold.held_version(order, chosen)[0] if order.hold else None
     pins = [Pin(deliverer.hold_patterns, held, 1000 if pinning else _hold.PRIORITY)] if held else []
-    core = next(one for one in index.matching_name(filled(row.core, branch=picked.branch)) if one.version == picked.revision)
+    core = _core(picked, index)
     eligible = [one.version for one in index.of(core.name) if held is None or fnmatch.fnmatchcase(one.version, held)]
     if any(version != picked.revision for version in eligible) and (held is None or max(eligible, key=package_key) != picked.revision):
         pins.insert(0, Pin(deliverer.hold_patterns, picked.revision, 1001 if pinning else EXACT_PRIORITY))
     return pins
 
 
+def _core(picked: Deliverable, index: Index) -> Candidate:
+    return next(one for one in index.matching_name(filled(picked.packages.core, branch=picked.branch)) if one.version == picked.revision)
+
+
 def _left_behind(inventory: Inventory, deliverer: Deliverer, picked: Deliverable, index: Index, kernels: Sequence[Kernel]) -> list[str]:
     """Installed packages of the driver that are not of the new one: those whose names it no longer has, and the kernel module of
     another flavour or kind."""
     there, row = installed(inventory), picked.packages
-    mine = {*(wanted.name for wanted in picked.wanted), *names_of(row.essential, picked.branch, kernels)}
+    mine = index.names_below(picked.wanted, _core(picked, index))
     same = [one for one in sets_of(inventory, deliverer) if one.components == row.components and one != row]
     rivals = {name for one in same for name in names_of(one.install, picked.branch, kernels)} - mine
     before = (inventory.nvidia.get("driver") or {}).get("packages") or {}

@@ -48,7 +48,8 @@ def package_steps(
     steps = [step for one in repositories for step in _repository(one, deliverer, order)]
     steps += [_absent(others, deliverer, order, "it pins another version")] if others else []
     if pinning and any(change.name == pinning[0].name for change in closure.changes):
-        steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, request, ()))
+        alone = request._replace(erase=False)
+        steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
     steps += before
     exact = [pin for pin in request.pins if pin.priority in (EXACT_PRIORITY, 1001)]
     for pin in exact:

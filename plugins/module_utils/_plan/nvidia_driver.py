@@ -123,9 +123,7 @@ def plan(
     reasons = tuple(reasons_of(inventory, order, chosen, today))
     before = _preflight.before(inventory, order, today)
     after = [] if closure.error is not None else _preflight.after(inventory, order, chosen, closure, today)
-    own = [one._replace(severity="warning") if order.allows_acknowledged(one.code) else one
-           for one in refusals_of(inventory, order, chosen, request, closure)]
-    refusals = (*before, *own, *after)
+    refusals = (*before, *refusals_of(inventory, order, chosen, request, closure), *after)
     if _stopped(refusals):
         return Plan("refused", (), reasons, refusals, chosen, closure.changes)
     changes, deliverer = closure.changes, holding(inventory, deliverer, request)

@@ -1,0 +1,248 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans of the driver: a machine, package sources and an order, what is planned, and what is planned after that."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
+from planlab import Laboratory, apply, machine, offer, order_of
+
+DEBIAN = ("trixie", "trixie-backports", "nvidia-debian13")
+UBUNTU = ("ubuntu-24.04", "nvidia-ubuntu2404")
+EL9 = ("nvidia-rhel9", "el9-base")
+EL10 = ("nvidia-rhel10", "el10-base")
+OFFERS = {"debian-12": ("bookworm",), "debian-13": DEBIAN, "ubuntu-24.04": UBUNTU, "rocky-9": EL9, "rhel-10": EL10}
+B200 = {"model": "B200", "fabric": False, "nvlink": None}
+
+
+@cache
+def fresh(distribution: str, *cards: str) -> Inventory:
+    gpus: list[Any] = [dict(B200) if card == "B200" else card for card in cards]
+    return machine(gpus=gpus, distribution=distribution)
+
+
+def planned(inventory: Inventory, distribution: str, **options: Any) -> Plan:
+    return Laboratory(inventory, order_of(**options), offer(*OFFERS[distribution])).run()
+
+
+def after(distribution: str, card: str, *orders: dict[str, Any]) -> Inventory:
+    """A machine on which these orders were carried out, one after the other."""
+    inventory = fresh(distribution, card)
+    for options in orders:
+        plan = planned(inventory, distribution, **options)
+        assert plan.status == "change", (options, plan.refusals)
+        inventory = apply(inventory, plan)
+    return inventory
+
+
+def names(plan: Plan) -> list[str]:
+    """What the package manager is told to install, in one line each."""
+    return [f"{one['name']}={one['version'] or ''}".rstrip("=") for step in plan.steps if step.kind == "packages"
+            for one in step.values["install"]]
+
+
+def codes(plan: Plan, severity: str = "critical") -> list[str]:
+    return [one.code for one in plan.refusals if one.severity == severity]
+
+
+SERVED: list[tuple[str, str, dict[str, Any], str, list[str]]] = [
+    ("debian-13", "RTX4090", {}, "550.163.01 proprietary dkms debian",
+     ["nvidia-kernel-dkms=550.163.01-2", "libcuda1=550.163.01-2", "nvidia-smi=550.163.01-2", "nvidia-persistenced=550.163.01-1",
+      "linux-headers-amd64"]),
+    ("debian-13", "RTX4090", {"persistence": False, "flavour": "open"}, "550.163.01 open dkms debian",
+     ["nvidia-open-kernel-dkms=550.163.01-2", "libcuda1=550.163.01-2", "nvidia-smi=550.163.01-2", "linux-headers-amd64"]),
+    ("debian-13", "RTX4090", {"components": "full", "persistence": False}, "550.163.01 proprietary dkms debian",
+     ["nvidia-driver=550.163.01-2", "nvidia-kernel-dkms=550.163.01-2", "libcuda1=550.163.01-2", "nvidia-smi=550.163.01-2",
+      "linux-headers-amd64"]),
+    ("debian-13", "RTX4090", {"version": "550.163.01-4~bpo13+1", "persistence": False}, "550.163.01 proprietary dkms debian_backports",
+     ["nvidia-kernel-dkms=550.163.01-4~bpo13+1", "libcuda1=550.163.01-4~bpo13+1", "nvidia-smi=550.163.01-4~bpo13+1",
+      "linux-headers-amd64"]),
+    ("debian-13", "RTX4090", {"version": "535", "persistence": False}, "535.274.02 proprietary dkms debian",
+     ["nvidia-tesla-535-kernel-dkms=535.274.02-1~deb13u1", "libnvidia-tesla-535-cuda1=535.274.02-1~deb13u1",
+      "nvidia-tesla-535-smi=535.274.02-1~deb13u1", "linux-headers-amd64"]),
+    ("debian-12", "RTX3080Ti", {"persistence": False}, "535.261.03 proprietary dkms debian",
+     ["nvidia-kernel-dkms=535.261.03-1", "libcuda1=535.261.03-1", "nvidia-smi=535.261.03-1", "linux-headers-amd64"]),
+    ("debian-13", "B200", {"persistence": False}, "580.105.08 open dkms nvidia_debian",
+     ["nvidia-driver-pinning-580", "nvidia-driver-cuda=580.105.08-1", "nvidia-kernel-open-dkms=580.105.08-1", "linux-headers-amd64"]),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {}, "580.126.20 open prebuilt ubuntu",
+     ["linux-modules-nvidia-580-open-generic=6.8.0-90.91", "linux-modules-nvidia-580-open-6.8.0-88-generic=6.8.0-88.89+1",
+      "nvidia-headless-no-dkms-580-open=580.126.20-0ubuntu0.24.04.1", "nvidia-utils-580=580.126.20-0ubuntu0.24.04.1",
+      "nvidia-compute-utils-580=580.126.20-0ubuntu0.24.04.1"]),
+    ("ubuntu-24.04", "V100-PCIE-32GB", {"precompiled": "never"}, "580.126.20 proprietary dkms ubuntu",
+     ["nvidia-headless-580=580.126.20-0ubuntu0.24.04.1", "nvidia-utils-580=580.126.20-0ubuntu0.24.04.1",
+      "nvidia-compute-utils-580=580.126.20-0ubuntu0.24.04.1", "linux-headers-generic"]),
+    # The archive's modules follow its newest driver.
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"}, "580.95.05 open dkms ubuntu",
+     ["nvidia-headless-580-open=580.95.05-0ubuntu0.24.04.2", "nvidia-utils-580=580.95.05-0ubuntu0.24.04.2",
+      "nvidia-compute-utils-580=580.95.05-0ubuntu0.24.04.2", "linux-headers-generic"]),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "production", "origin": "nvidia"}, "595.71.05 open dkms nvidia_ubuntu",
+     ["nvidia-driver-pinning-595", "libnvidia-compute=595.71.05-1ubuntu1", "nvidia-dkms-open=595.71.05-1ubuntu1",
+      "nvidia-persistenced=595.71.05-1ubuntu1", "linux-headers-generic"]),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05", "origin": "nvidia", "hold": False}, "580.95.05 open dkms nvidia_ubuntu",
+     ["libnvidia-compute-580=580.95.05-0ubuntu1", "nvidia-dkms-580-open=580.95.05-0ubuntu1", "nvidia-utils-580=580.95.05-0ubuntu1",
+      "nvidia-compute-utils-580=580.95.05-0ubuntu1", "linux-headers-generic"]),
+    ("rocky-9", "A100-PCIE-40GB", {"version": "580.95.05", "persistence": False}, "580.95.05 open dkms nvidia_el",
+     ["nvidia-driver-cuda=3:580.95.05-1.el9", "kmod-nvidia-open-dkms=3:580.95.05-1.el9", "kernel-devel-matched=5.14.0-570.58.1.el9_6"]),
+    ("rocky-9", "V100-PCIE-32GB", {"persistence": False}, "580.105.08 proprietary dkms nvidia_el",
+     ["nvidia-driver-cuda=3:580.105.08-1.el9", "kmod-nvidia-latest-dkms=3:580.105.08-1.el9",
+      "kernel-devel-matched=5.14.0-570.58.1.el9_6"]),
+    ("rhel-10", "B200", {"version": ">=590", "persistence": False}, "595.71.05 open dkms nvidia_dnf",
+     ["nvidia-driver-cuda=3:595.71.05-1.el10", "kmod-nvidia-open-dkms=3:595.71.05-1.el10", "kernel-devel-matched=6.12.0-55.41.1.el10_0"]),
+]
+
+
+@pytest.mark.parametrize(("distribution", "card", "options", "driver", "install"), SERVED,
+                         ids=[f"{row[0]} {row[1]} {row[2]}" for row in SERVED])
+def test_a_bare_host_gets_one_driver_and_is_left_alone_then(
+    distribution: str, card: str, options: dict[str, Any], driver: str, install: list[str]
+) -> None:
+    inventory = fresh(distribution, card)
+    plan = planned(inventory, distribution, **options)
+    assert codes(plan) == []
+    assert plan.chosen is not None
+    assert f"{plan.chosen.version} {plan.chosen.flavour} {plan.chosen.build} {plan.chosen.origin}" == driver
+    assert names(plan)[: len(install)] == install
+    again = planned(apply(inventory, plan), distribution, **options)
+    assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+REFUSED: list[tuple[str, str, dict[str, Any], list[str], str]] = [
+    ("debian-13", "RTX4090", {"version": "580"}, ["ND-VERSION-NOT-OFFERED"],
+     "debian does not offer a driver for version 580: the package source offers 535, 550, and none that is in 580 serves every GPU:"
+     " use version 550, or another package source"),
+    ("debian-13", "RTX4090", {"version": "550.90.07"}, ["ND-VERSION-NOT-OFFERED"],
+     "debian does not offer a driver for version 550.90.07: nearest are 550.163.01 and 535.274.02"),
+    ("debian-13", "RTX4090", {"version": "550.163.01-9"}, ["ND-VERSION-NOT-OFFERED"],
+     "debian does not offer a driver for version 550.163.01-9: nearest are 550.163.01-2 and 535.274.02-1~deb13u1"),
+    ("debian-13", "RTX4090", {"precompiled": "always"}, ["ND-NO-PREBUILT"],
+     "precompiled is always, and debian has no prebuilt kernel module for every kernel of this node and version >=530"),
+    ("debian-12", "RTX3080Ti", {"flavour": "open"}, ["ND-NO-FLAVOUR"],
+     "debian has no open kernel module that serves every GPU here and version >=530; it has: proprietary"),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "535"}, ["ND-VERSION-NOT-OFFERED"],
+     "ubuntu does not offer a driver for version 535: the package source offers 550, 580, 595, and none that is in 535 serves every GPU:"
+     " use version 580, or another package source"),
+    ("ubuntu-24.04", "V100-PCIE-32GB", {"version": ">=590"}, ["ND-ORIGIN-NO-GPU"],
+     "NVIDIA has no driver for this node and version >=590: Tesla V100-PCIE-32GB (volta) ends with branch 580: use version 580, or <590"),
+    ("ubuntu-24.04", "B200", {"flavour": "proprietary"}, ["ND-NO-FLAVOUR"],
+     "ubuntu has no proprietary kernel module that serves every GPU here and version >=530; it has: open"),
+]
+
+
+@pytest.mark.parametrize(("distribution", "card", "options", "refused", "message"), REFUSED,
+                         ids=[f"{row[0]} {row[1]} {row[2]}" for row in REFUSED])
+def test_what_cannot_be_served_is_refused_with_the_nearest_choice(
+    distribution: str, card: str, options: dict[str, Any], refused: list[str], message: str
+) -> None:
+    plan = planned(fresh(distribution, card), distribution, **options)
+    assert (plan.status, plan.steps, codes(plan)) == ("refused", (), refused)
+    assert [one.message for one in plan.refusals if one.severity == "critical"] == [message]
+
+
+CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] = [
+    ("debian-13", "RTX4090", {"version": "550"}, {"version": "550.163.01-4~bpo13+1"}, "550.163.01-4~bpo13+1", []),
+    ("debian-13", "RTX4090", {}, {"flavour": "open"}, "550.163.01-2", ["nvidia-kernel-dkms"]),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"}, {"version": "580", "state": "latest"}, "580.126.20-0ubuntu0.24.04.1", []),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.105.08", "origin": "nvidia"}, {"version": "595"}, "595.71.05-1ubuntu1",
+     ["libnvidia-compute-580", "libnvidia-gpucomp-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open",
+      "nvidia-driver-pinning-580.105.08", "nvidia-firmware-580", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
+      "nvidia-utils-580"]),
+    ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "3:595.71.05-1.el9", []),
+    ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "580", "flavour": "proprietary"}, "3:580.105.08-1.el9",
+     ["kmod-nvidia-open-dkms"]),
+    ("rhel-10", "A100-PCIE-40GB", {"version": "595"}, {"version": "580", "allow_downgrade": True}, "3:580.105.08-1.el10", []),
+]
+
+
+@pytest.mark.parametrize(("distribution", "card", "first", "then", "revision", "removed"), CHANGED,
+                         ids=[f"{row[0]} {row[2]} {row[3]}" for row in CHANGED])
+def test_a_driver_is_replaced_in_one_transaction_that_takes_the_old_names_away(
+    distribution: str, card: str, first: dict[str, Any], then: dict[str, Any], revision: str, removed: list[str]
+) -> None:
+    inventory = after(distribution, card, first)
+    plan = planned(inventory, distribution, **then)
+    assert codes(plan) == []
+    assert plan.chosen is not None
+    assert plan.chosen.revision == revision
+    assert [change.name for change in plan.packages if change.action == "remove"] == removed
+    again = planned(apply(inventory, plan), distribution, **then)
+    assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+def test_a_satisfied_wish_changes_nothing_though_newer_versions_exist_and_nobody_is_asked() -> None:
+    inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"})
+    laboratory = Laboratory(inventory, order_of(version="580.95.05"), offer(*UBUNTU))
+    assert (laboratory.run().status, laboratory.asked) == ("nothing_to_do", [])
+    wider = planned(inventory, "ubuntu-24.04", version=">=530")
+    # Only the hold is another one: the branch in the place of the version.
+    assert [step.what for step in wider.steps] == ["write /etc/apt/preferences.d/gpufleet-nvidia-driver.pref"]
+    assert wider.packages == ()
+
+
+def test_an_older_driver_is_refused_unless_it_is_allowed() -> None:
+    inventory = after("rhel-10", "A100-PCIE-40GB", {"version": "595"})
+    plan = planned(inventory, "rhel-10", version="580")
+    assert (plan.status, codes(plan)) == ("refused", ["ND-DOWNGRADE"])
+    assert plan.refusals[0].message == "allow_downgrade is false, and this would be a downgrade: 595.71.05 → 580.105.08"
+
+
+def test_latest_never_goes_back_to_the_long_term_branch() -> None:
+    inventory = after("rhel-10", "A100-PCIE-40GB", {"version": "595.58.03"} if _offered("595.58.03") else {"version": "595"})
+    plan = planned(inventory, "rhel-10", version=">=530", state="latest")
+    assert plan.chosen is not None
+    assert plan.chosen.branch == 595
+
+
+def _offered(version: str) -> bool:
+    return any(version in one.version for one in offer(*EL10).offer.candidates)
+
+
+def test_the_order_of_the_steps() -> None:
+    plan = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", version="580.95.05", origin="nvidia")
+    assert [f"{step.kind} {step.values.get('path') or names(Plan('change', (step,)))[:1] or ''}" for step in plan.steps][:7] == [
+        "file /var/lib/gpufleet/nvidia_driver.json",
+        "key /usr/share/keyrings/gpufleet-nvidia-ubuntu.asc",
+        "file /etc/apt/sources.list.d/gpufleet-nvidia-ubuntu.sources",
+        "packages ['nvidia-driver-pinning-580.95.05']",
+        "file /etc/modprobe.d/gpufleet-nvidia.conf",
+        "packages ['libnvidia-compute-580=580.95.05-0ubuntu1']",
+        "command ",
+    ]
+
+
+def test_a_node_without_gpu_is_skipped_or_refused() -> None:
+    plan = nvidia_driver.assess(machine("no-gpu"), order_of())
+    assert plan is not None
+    assert (plan.status, plan.reasons) == ("skipped", ("PCI shows no NVIDIA GPU: there is nothing to install a driver for",))
+    plan = nvidia_driver.assess(machine("no-gpu"), order_of(when_no_gpu="fail"))
+    assert plan is not None
+    assert (plan.status, codes(plan)) == ("refused", ["ND-NO-GPU"])
+
+
+def test_cards_that_exclude_each_other_are_refused_without_asking_anybody() -> None:
+    laboratory = Laboratory(machine("v100-b200-mixed"), order_of(version=">=570"), offer(*UBUNTU))
+    plan = laboratory.run()
+    assert (plan.status, laboratory.asked) == ("refused", [])
+    assert "ND-ORIGIN-NO-GPU" in codes(plan)
+
+
+def test_a_broken_installation_is_repaired_first() -> None:
+    inventory = after("debian-13", "RTX4090", {})
+    inventory.packages["broken"] = ["nvidia-kernel-dkms"]
+    plan = planned(inventory, "debian-13")
+    assert [step.kind for step in plan.steps][:1] == ["repair"]
+    assert codes(plan) == []
+
+
+@pytest.mark.parametrize(("distribution", "options"), [("debian-13", {}), ("ubuntu-24.04", {"origin": "nvidia"}), ("rocky-9", {})])
+def test_what_check_mode_predicts_is_what_is_there_then(distribution: str, options: dict[str, Any]) -> None:
+    inventory = fresh(distribution, "A100-PCIE-40GB")
+    plan = planned(inventory, distribution, **options)
+    predicted, found = nvidia_driver.predict(inventory, plan), apply(inventory, plan).nvidia["driver"]
+    keys = ("installed_version", "origin", "packages", "loaded_version", "kernel_module", "held")
+    assert {key: predicted.get(key) for key in keys} == {key: found.get(key) for key in keys}

@@ -1,0 +1,134 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for every plan, whatever the cards, the sources, the order and the driver that was there before."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.nvidia_table import TABLE
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._cards import cards_of, flavours
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._choose import revision_of
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import Order
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import STATUSES, Plan
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from planlab import Laboratory, apply, machine, offer, order_of, with_cards
+
+# One card of each architecture of our table, and some with rules of their own: (PCI device id, name).
+CARDS = {
+    "fahrenheit": ("0020", "RIVA TNT"),
+    "celsius": ("0110", "GeForce2 MX"),
+    "kelvin": ("0250", "GeForce4 Ti 4600"),
+    "rankine": ("0301", "GeForce FX 5800 Ultra"),
+    "curie": ("0040", "GeForce 6800 Ultra"),
+    "tesla": ("05e7", "Tesla C1060"),
+    "fermi": ("06d1", "Tesla C2050"),
+    "kepler": ("102d", "Tesla K80"),
+    "maxwell": ("17fd", "Tesla M40"),
+    "pascal": ("15f8", "Tesla P100-PCIE-16GB"),
+    "volta": ("1db6", "Tesla V100-PCIE-32GB"),
+    "turing": ("1eb8", "Tesla T4"),
+    "ampere": ("20b5", "NVIDIA A100 80GB PCIe"),
+    "ada": ("2684", "NVIDIA GeForce RTX 4090"),
+    "hopper": ("2330", "NVIDIA H100 80GB HBM3"),
+    "blackwell": ("2901", "NVIDIA B200"),
+    "rubin": ("3001", "NVIDIA R100"),
+    "unknown": ("3fff", "NVIDIA Graphics Device"),
+}
+RECENT = ["pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"]
+OFFERS = {
+    "debian-12": ("bookworm",),
+    "debian-13": ("trixie", "trixie-backports", "nvidia-debian13"),
+    "ubuntu-24.04": ("ubuntu-24.04", "nvidia-ubuntu2404"),
+    "rocky-9": ("nvidia-rhel9", "el9-base"),
+    "rhel-10": ("nvidia-rhel10", "el10-base"),
+}
+WISHES = [">=530", "535", "550", "570", "580", "590", "595", "615", "580.95.05", "550.163.01", "550.163.01-4~bpo13+1", ">=535,<590",
+          ">=590", ">=580,!=580.105.08", "<580", "lts", "production", "new_feature", "580.1.1", "700"]
+
+ORDERS = st.fixed_dictionaries(
+    {"version": st.sampled_from(WISHES)},
+    optional={
+        "flavour": st.sampled_from(["open", "proprietary"]),
+        "origin": st.sampled_from(["distribution", "nvidia"]),
+        "components": st.just("full"),
+        "precompiled": st.sampled_from(["always", "never"]),
+        "hold": st.just(False),
+        "persistence": st.just(False),
+        "state": st.just("latest"),
+        "allow_downgrade": st.just(True),
+    },
+).filter(lambda one: not (one.get("state") == "latest" and one.get("allow_downgrade")))
+
+
+@cache
+def bare(distribution: str) -> Inventory:
+    return machine(gpus=["A100-PCIE-40GB"], distribution=distribution)
+
+
+def planned(inventory: Inventory, distribution: str, order: Order) -> Plan:
+    return Laboratory(inventory, order, offer(*OFFERS[distribution])).run()
+
+
+def must_hold(inventory: Inventory, distribution: str, order: Order, plan: Plan) -> None:
+    """Every plan: inside the wish, for every card, never down unasked; and nothing is left to do after it."""
+    assert plan.status in STATUSES
+    assert (plan.status == "refused") == any(one.severity == "critical" for one in plan.refusals)
+    if plan.status != "change":
+        assert plan.steps == ()
+        return
+    chosen = plan.chosen
+    assert chosen is not None
+    assert order.wish.allows(chosen.version, revision_of(chosen.revision or ""))
+    assert chosen.flavour in flavours(cards_of(inventory.devices), chosen.branch)
+    assert order.flavour in ("auto", chosen.flavour)
+    before = (inventory.nvidia.get("driver") or {}).get("installed_version")
+    if before and not order.allow_downgrade:
+        assert version_key(chosen.version) >= version_key(before)
+    for step in plan.steps:
+        for one in step.values["install"] if step.kind == "packages" else ():
+            version = upstream_version(one["version"] or "")
+            if len(version.split(".")[0]) == 3:
+                assert version == chosen.version, one
+    after = apply(inventory, plan)
+    driver = after.nvidia["driver"]
+    assert driver["installed_version"] == chosen.version
+    again = planned(after, distribution, order)
+    assert (again.status, again.steps) == ("nothing_to_do", ()), [step.what for step in again.steps]
+
+
+def test_the_cards_here_are_all_architectures_of_the_table() -> None:
+    assert {row["name"] for row in json.loads(TABLE)["architectures"]} == set(CARDS) - {"unknown"}
+
+
+@pytest.mark.parametrize("distribution", OFFERS)
+@pytest.mark.parametrize("card", CARDS)
+def test_every_architecture_on_every_distribution(card: str, distribution: str) -> None:
+    inventory = with_cards(bare(distribution), CARDS[card])
+    for wish in (">=340", ">=530", "580", ">=590"):
+        order = order_of(version=wish)
+        must_hold(inventory, distribution, order, planned(inventory, distribution, order))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(distribution=st.sampled_from(sorted(OFFERS)), cards=st.lists(st.sampled_from(RECENT), min_size=1, max_size=2), options=ORDERS)
+def test_a_plan_for_a_bare_host(distribution: str, cards: list[str], options: dict[str, Any]) -> None:
+    inventory, order = with_cards(bare(distribution), *(CARDS[card] for card in cards)), order_of(**options)
+    must_hold(inventory, distribution, order, planned(inventory, distribution, order))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(distribution=st.sampled_from(sorted(OFFERS)), card=st.sampled_from(RECENT), first=ORDERS, then=ORDERS)
+def test_a_plan_for_a_host_with_a_driver(distribution: str, card: str, first: dict[str, Any], then: dict[str, Any]) -> None:
+    inventory = with_cards(bare(distribution), CARDS[card])
+    plan = planned(inventory, distribution, order_of(**first))
+    assume(plan.status == "change")
+    inventory, order = apply(inventory, plan), order_of(**then)
+    must_hold(inventory, distribution, order, planned(inventory, distribution, order))
