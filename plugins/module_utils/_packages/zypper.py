@@ -102,7 +102,7 @@ class Zypper:
         path = next((path for path in _CONF if read_text(self._host, path) is not None), _CONF[0])
         self._folder.write("zypp.conf", configuration([(path, read_text(self._host, path) or "")], own)[1])
         ours, paragraphs = own_locks(self._host), re.split(r"\n\s*\n", read_text(self._host, _LOCKS) or "")
-        kept = [paragraph.strip("\n") for paragraph in paragraphs if not set(parse_zypper_locks(paragraph)) & ours]
+        kept = [text.strip("\n") for text in paragraphs if text.strip() and not set(parse_zypper_locks(text)) & ours]
         self._folder.write("locks", "\n" + "\n\n".join(kept) + "\n\n")
         self._locks = parse_zypper_locks("\n\n".join(kept))
         self._environment = [f"ZYPP_CONF={self._folder.path('zypp.conf')}", f"ZYPP_LOCKFILE_ROOT={self._folder.folder('lock')}",
@@ -121,7 +121,8 @@ class Zypper:
         status, stdout, stderr = ask(self._host, [*self._argv(), "refresh", "--", *stale], self.name, self._timeout)
         if status not in (0, 4, _SKIPPED):
             raise self._error(stdout, stderr, status)
-        failed = re.findall(r"^\[([^|\]]+)\|[^\]]*\] (.*(?:\n - .*|\n   .*)*)", "\n".join(_long_messages(stdout)), re.MULTILINE)
+        told = [(re.search(r"^\[([^|\]]+)\|", words, re.MULTILINE), words) for words in _long_messages(stdout)]
+        failed = [(match[1], words) for match, words in told if match]
         self._problems += [{"repository": name, "code": code_of(words), "message": shortened(words)} for name, words in failed]
         if status and not failed:
             raise self._error(stdout, stderr, status)
