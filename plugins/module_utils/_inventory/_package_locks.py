@@ -86,8 +86,8 @@ def holds(lock: Lock, name: str) -> bool:
     """Whether a lock keeps this package from moving on. Of apt's pins one of priority 1000 does, and one that names a version and is
     above 990, the priority of a release that apt is told to prefer; any other only prefers one."""
     if lock["kind"] == "apt_pin":
-        strong = 1000 if not str(lock.get("pin") or "").startswith("version") else 991
-        return lock["priority"] >= strong and any(_fits(name, pattern) for pattern in lock["pattern"].split())
+        names_one = re.fullmatch(r"version\s+(?!\*$).+", str(lock.get("pin") or ""))
+        return lock["priority"] >= (991 if names_one else 1000) and any(_fits(name, pattern) for pattern in lock["pattern"].split())
     pattern = lock["pattern"].split(" ")[0]
     if lock["kind"] == "dnf_versionlock":
         return not pattern.startswith("!") and (_fits(name, pattern) or _fits(name, re.split(r"-\d", pattern, maxsplit=1)[0]))

@@ -8,7 +8,7 @@ import gzip
 import lzma
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._initramfs import holds_nouveau, names_in
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._initramfs import holds_nouveau, loads_nouveau, names_in
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_node import cpio_archive
@@ -61,6 +61,27 @@ def test_refuses(data: bytes, reason: str) -> None:
 )
 def test_holds_nouveau(listing: str, held: bool) -> None:
     assert holds_nouveau(listing) is held
+
+
+LISTED = """\
+-rw-r--r--   1 root     root        48532 Nov  1  2025 usr/lib/modules/6.12/nouveau.ko.xz
+-rw-r--r--   1 root     root           36 Nov  1  2025 usr/lib/modprobe.d/nvidia.conf
+"""
+
+
+@pytest.mark.parametrize(
+    ("listing", "quiet", "loads"),
+    [
+        (LISTED, [], True),
+        (LISTED, ["/usr/lib/modprobe.d/nvidia.conf"], False),
+        (LISTED, ["/lib/modprobe.d/nvidia.conf"], False),
+        (LISTED, ["/etc/modprobe.d/nvidia.conf"], True),
+        ("./nouveau.ko\n./etc/modprobe.d/n.conf\n", ["/etc/modprobe.d/n.conf"], False),
+        ("usr/lib/modprobe.d/nvidia.conf\n", [], False),
+    ],
+)
+def test_loads_nouveau(listing: str, quiet: list[str], loads: bool) -> None:
+    assert loads_nouveau(listing, quiet) is loads
 
 
 @given(st.binary(), st.sampled_from([b"", b"070701", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]))

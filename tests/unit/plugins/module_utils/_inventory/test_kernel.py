@@ -315,6 +315,23 @@ def test_nouveau_in_the_initramfs(files: dict[str, Any], commands: list[Any], he
     assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is held
 
 
+@pytest.mark.parametrize(
+    ("blacklist", "inside", "loads"),
+    [
+        ("/etc/modprobe.d/n.conf", "etc/modprobe.d/n.conf", False),
+        ("/usr/lib/modprobe.d/n.conf", "lib/modprobe.d/n.conf", False),
+        ("/lib/modprobe.d/n.conf", "usr/lib/modprobe.d/n.conf", False),
+        ("/etc/modprobe.d/n.conf", "etc/modprobe.d/other.conf", True),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["deep", "change"])
+def test_nouveau_in_an_initramfs_that_keeps_it_from_being_loaded(blacklist: str, inside: str, loads: bool, wanted: str) -> None:
+    commands = [command(f"lsinitramfs {IMAGE}", f"usr/lib/modules/x/nouveau.ko.xz\n{inside}\n")]
+    files = {**kernels(NEW), IMAGE: "", blacklist: "blacklist nouveau\n"}
+    source, _unused = node("kernel", files=files, commands=commands, wanted=(wanted,))
+    assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is loads
+
+
 def test_the_initramfs_is_read_by_checks_of_nvidia_machines_only() -> None:
     files = {**kernels(NEW), IMAGE: MODULES.decode("latin-1")}
     assert "nouveau_in_initramfs" not in look(files=files)

@@ -124,8 +124,25 @@ def test_holds(kind: str, pattern: str, name: str, held: bool) -> None:
     assert holds({"kind": kind, "pattern": pattern, "path": "x", "priority": 1001}, name) is held
 
 
-def test_a_low_priority_only_prefers() -> None:
-    assert holds({"kind": "apt_pin", "pattern": "*", "path": "x", "priority": 600}, "rocm-core") is False
+@pytest.mark.parametrize(
+    ("pin", "priority", "held"),
+    [
+        ("release o=repo.radeon.com", 600, False),
+        ("release o=repo.radeon.com", 999, False),
+        ("release o=repo.radeon.com", 1000, True),
+        ("version 580.*", 990, False),
+        ("version 580.*", 991, True),
+        ("version 580.*", 995, True),
+        ("version *", 995, False),
+        ("version *", 1001, True),
+        ('origin "developer.download.nvidia.com"', 995, False),
+        (None, 995, False),
+    ],
+)
+def test_a_low_priority_only_prefers(pin: str | None, priority: int, held: bool) -> None:
+    lock = {"kind": "apt_pin", "pattern": "nvidia-* rocm*", "path": "x", "pin": pin, "priority": priority}
+    assert holds(lock, "rocm-core") is held
+    assert holds(lock, "libcuda1") is False
 
 
 @pytest.mark.parametrize(

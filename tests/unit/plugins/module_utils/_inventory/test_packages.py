@@ -280,6 +280,16 @@ def test_enterprise_linux() -> None:
     }
 
 
+@pytest.mark.parametrize(("stream", "held"), [("580-open", True), ("580-dkms", True), ("open-dkms", False), ("latest-dkms", False)])
+def test_the_stream_of_a_branch_holds_the_driver(stream: str, held: bool) -> None:
+    found, _unused = look(
+        {"distribution": "rocky", "distribution_like": ["rhel"]},
+        commands=[rpm("nvidia-driver"), dpkg()],
+        files={"/etc/dnf/modules.d/nvidia-driver.module": f"name=nvidia-driver\nstream={stream}\nstate=enabled\n"},
+    )
+    assert found["nvidia"]["driver"]["held"] is held
+
+
 def test_dpkg_on_enterprise_linux_counts_only_without_rpm() -> None:
     found, _unused = look({"distribution": "fedora"}, commands=[dpkg("libcuda1")])
     assert found["packages"]["manager"] == "dpkg"
