@@ -283,7 +283,9 @@ plan:
       returned: always
       type: str
     steps:
-      description: The steps in their order.
+      description:
+        - The steps in their order. What each works with is in C(step['values']), whose keys depend on RV(plan.steps[].kind), such as
+          C(path) and C(content) for a file.
       returned: always
       type: list
       elements: dict
@@ -301,10 +303,6 @@ plan:
           description: Why.
           returned: always
           type: str
-        values:
-          description: What the step works with. Its keys depend on the kind, such as C(path) and C(content) for a file.
-          returned: always
-          type: dict
         disruptive:
           description: Whether it is not done while jobs run.
           returned: always

@@ -110,8 +110,8 @@ def _repair(values: Mapping[str, Any]) -> list[Delegate]:
     ]
 
 
-def _command(values: Mapping[str, Any], environment: Mapping[str, str] = {}) -> Delegate:
-    return Delegate("ansible.builtin.command", {"argv": [str(word) for word in values["argv"]]}, dict(environment))
+def _command(values: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Delegate:
+    return Delegate("ansible.builtin.command", {"argv": [str(word) for word in values["argv"]]}, dict(environment or {}))
 
 
 def _file(values: Mapping[str, Any]) -> list[Delegate]:

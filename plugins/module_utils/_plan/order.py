@@ -35,7 +35,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "extra_packages": {"type": "list", "elements": "str", "default": []},
     "mirror": {"type": "str"},
     "proxy": {"type": "str"},
-    "repository_key": {"type": "str"},
+    "repository_key": {"type": "str", "no_log": False},  # a public key
     "repository_priority": {"type": "int"},
     "wait_for_lock": {"type": "int", "default": 300},
     "acknowledge": {"type": "list", "elements": "str", "default": []},

