@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,7 +244,10 @@ def boot(words: list[str]) -> int:
     (RUN / "kernel.json").write_text(json.dumps(state), encoding="utf-8")
     log(Path("/proc/version").read_text(encoding="utf-8").strip())
     edge_view.lay_out(state)
-    image = subprocess.run(["lsinitramfs", f"/boot/initrd.img-{words[0]}"], capture_output=True, text=True, check=False).stdout
+    tool = next((name for name in ("lsinitramfs", "lsinitrd") if shutil.which(name)), "lsinitramfs")
+    names = (f"/boot/initrd.img-{words[0]}", f"/boot/initramfs-{words[0]}.img", f"/boot/initrd-{words[0]}")
+    found = next((name for name in names if Path(name).exists()), names[0])
+    image = subprocess.run([tool, found], capture_output=True, text=True, check=False).stdout
     if "/nouveau.ko" in image and not re.search(r"etc/modprobe\.d/.*nvidia.*blacklist|nvidia-blacklists-nouveau", image):
         modprobe(["-q", "nouveau"])
     for path in sorted(Path("/sys/bus/pci/devices").glob("*/modalias")):

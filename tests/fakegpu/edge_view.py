@@ -22,7 +22,8 @@ RUN = Path("/run/fakegpu")
 _OURS = re.compile(r"/dev/(nvidia|dri/)")
 # A module that is not there has no nodes.
 _NODE_OF = {"/dev/nvidia-uvm": "nvidia_uvm", "/dev/nvidia-uvm-tools": "nvidia_uvm", "/dev/nvidia-modeset": "nvidia_modeset"}
-_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1")
+_ELSEWHERE = any(Path(path).is_dir() for path in ("/etc/yum.repos.d", "/etc/zypp"))
+_LIBRARY = Path("/usr/lib64/libnvidia-ml.so.1" if _ELSEWHERE else "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1")
 _FAKE = Path("/usr/local/lib/x86_64-linux-gnu/libnvidia-ml.so.1")
 _SMI = Path("/usr/local/bin/nvidia-smi")
 

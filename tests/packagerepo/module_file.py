@@ -22,7 +22,9 @@ def content(about: Mapping[str, str]) -> bytes:
     name = about["name"]
     needs = NEEDS.get(name, "")
     aliases = [f"alias=pci:v000010DEd*sv*sd*bc03sc{subclass}i00*" for subclass in ("02", "00")] if name in ("nvidia", "nouveau") else []
-    fields = [f"license={LICENCES[about['flavour']]}", f"version={about['version']}", *aliases, "srcversion=9B5DC9F3E7A1C4A2B3D1E0F",
+    # The kernel's own say so, and have no version.
+    origin = "intree=Y" if name == "nouveau" else f"version={about['version']}"
+    fields = [f"license={LICENCES[about['flavour']]}", origin, *aliases, "srcversion=9B5DC9F3E7A1C4A2B3D1E0F",
               f"depends={needs}", "retpoline=Y", f"name={name.replace('-', '_')}",
               f"vermagic={about.get('kernel', UNBUILT)} SMP preempt mod_unload modversions "]
     # depmod goes by symbols: each module offers one, and needs that of the module below it.

@@ -18,8 +18,12 @@ chmod 755 $run/edge
 # The tools of kmod ask the engine's kernel for its release, and would change it. Diversions outlive an upgrade of kmod.
 for name in modprobe modinfo depmod; do ln -sf "$(command -v kmod)" $run/kmod/$name; done
 divert() {
-    path=$(dpkg-query --search "*bin/$1" | sed -n "s/^[^ ]*: \(\/\(usr\/\)\?s\?bin\/$1\)\$/\1/p" | head -n 1)
-    dpkg-divert --quiet --local --no-rename --divert "$path.kernel" --add "$path"
+    if command -v dpkg-divert >/dev/null; then
+        path=$(dpkg-query --search "*bin/$1" | sed -n "s/^[^ ]*: \(\/\(usr\/\)\?s\?bin\/$1\)\$/\1/p" | head -n 1)
+        dpkg-divert --quiet --local --no-rename --divert "$path.kernel" --add "$path"
+    else
+        path=$(command -v "$1")
+    fi
     cat >"$path.new"
     chmod 755 "$path.new"
     cp --archive "$path" "$path.kernel"
@@ -74,14 +78,15 @@ EOF
     # grub-mkconfig looks for disks; what it writes of kernels is this.
     cat >/usr/sbin/update-grub <<'EOF'
 #!/bin/sh
-mkdir -p /boot/grub
+for menu in /boot/grub2/grub.cfg /boot/grub/grub.cfg; do [ ! -d "${menu%/*}" ] || break; done
+mkdir -p "${menu%/*}"
 {
     printf 'set default="0"\n'
-    for image in $(linux-version list | linux-version sort --reverse); do
+    for image in $(ls /boot | sed -n 's/^vmlinuz-//p' | sort --version-sort --reverse); do
         printf "menuentry 'Debian GNU/Linux, with Linux %s' --class debian {\n\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro quiet\n\tinitrd\t/boot/initrd.img-%s\n}\n" "$image" "$image" "$image"
     done
-} >/boot/grub/grub.cfg.new
-mv /boot/grub/grub.cfg.new /boot/grub/grub.cfg
+} >"$menu.new"
+mv "$menu.new" "$menu"
 EOF
     chmod 755 /usr/sbin/update-grub
     for folder in postinst.d postrm.d; do
@@ -89,6 +94,11 @@ EOF
         printf '#!/bin/sh\nexec update-grub\n' >/etc/kernel/$folder/zz-update-grub
         chmod 755 /etc/kernel/$folder/zz-update-grub
     done
+    # Where the distribution is another one than the image's, its own kernel comes from its own repository.
+    if [ -n "${2-}" ]; then
+        [ "$(sed -n 's/^ID=//p' /usr/lib/os-release)" = ubuntu ] || mkdir -p /boot/grub2
+        sh /fakegpu/checkout/extensions/molecule/default/host-distribution.sh "$2"
+    fi
     update-grub
     # Not the folder itself: apt locks it, and hosts run side by side.
     cat >/usr/local/sbin/keep-archives <<'EOF'
@@ -99,16 +109,18 @@ for file in /var/cache/apt/archives/*.deb; do
 done
 EOF
     chmod 755 /usr/local/sbin/keep-archives
-    echo 'DPkg::Pre-Invoke { "keep-archives || true"; };' >/etc/apt/apt.conf.d/99keep-archives
-    find /fakegpu/archives -name '*.deb*' -mtime +90 -delete
-    cp /fakegpu/archives/*.deb /var/cache/apt/archives/ 2>/dev/null || true
+    if [ -d /etc/apt/apt.conf.d ]; then
+        echo 'DPkg::Pre-Invoke { "keep-archives || true"; };' >/etc/apt/apt.conf.d/99keep-archives
+        find /fakegpu/archives -name '*.deb*' -mtime +90 -delete
+        cp /fakegpu/archives/*.deb /var/cache/apt/archives/ 2>/dev/null || true
+    fi
     : >/var/lib/fakegpu-edge
 fi
 
 # The boot loader takes the first entry of its menu.
-release=$(sed -n 's/^\tlinux\t\/boot\/vmlinuz-\([^ ]*\) .*/\1/p' /boot/grub/grub.cfg | head -n 1)
+release=$(cat /boot/grub*/grub.cfg | sed -n 's/^\tlinux\t\/boot\/vmlinuz-\([^ ]*\) .*/\1/p' | head -n 1)
 compiler=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "/boot/config-$release")
-package=$(dpkg-query --show --showformat '${Version}' "linux-image-$release")
+package=$(dpkg-query --show --showformat '${Version}' "linux-image-$release" 2>/dev/null || echo "$release")
 mkdir -p $run/proc $run/proc-driver
 echo "$release" >$run/proc/osrelease
 echo "Linux version $release (debian-kernel@lists.debian.org) ($compiler, GNU ld (GNU Binutils for Debian) 2.44) #1 SMP PREEMPT_DYNAMIC Debian $package" >$run/proc/version

@@ -1,0 +1,4 @@
+depmod @KERNEL@ || :
+if command -v dracut >/dev/null; then dracut --force --kver @KERNEL@ || :; fi
+if command -v update-grub >/dev/null; then update-grub; fi
+if command -v dkms >/dev/null && [ -e /lib/modules/@KERNEL@/build/Makefile ]; then dkms autoinstall -k @KERNEL@ || :; fi
