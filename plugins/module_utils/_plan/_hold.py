@@ -5,6 +5,7 @@ own words; and what takes it back."""
 
 from __future__ import annotations
 
+import fnmatch
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -65,10 +66,11 @@ def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Delivere
     """Locks that can only be set once the packages are there."""
     if not changes and node.get("nvidia.driver.held"):
         return []
-    there = {str(lock.get("pattern")) for lock in node.items("packages.locks")}
+    lifted = {lock["pattern"] for lock in _stale(node, order, chosen, deliverer)} if changes else set()
+    there = {str(lock.get("pattern")) for lock in node.items("packages.locks")} - lifted
     what = held_version(order, chosen)[1]
     steps = []
-    for lock in locks_of(order, chosen, deliverer):
+    for lock in locks_of(order, chosen, deliverer, node):
         missing = [pattern for pattern in lock["patterns"] if pattern not in there]
         if missing and lock["kind"] in _VERBS:
             add, delete = (_argv(node, lock["kind"], verb) for verb in _VERBS[lock["kind"]])
@@ -86,15 +88,19 @@ _VERBS = {"dnf_versionlock": ("add", "delete"), "zypper_lock": ("addlock", "remo
 def _argv(node: Node, kind: str, verb: str) -> list[str]:
     if kind == "zypper_lock":
         return ["zypper", "--non-interactive", verb]
-    # dnf 5 has no patterns of its own form: it locks the versions that a name has now.
-    return ["dnf", "versionlock", verb] if has_program(node, "dnf5") else ["dnf", "versionlock", verb, "--raw"]
+    return ["dnf", "versionlock", verb] if _dnf5(node) else ["dnf", "versionlock", verb, "--raw"]
 
 
-def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer) -> list[dict[str, Any]]:
-    """[{kind, patterns}] of what a hold of this driver is: what the record of a node says of locks."""
+def _dnf5(node: Node) -> bool:
+    """dnf 5 has no patterns of versions: it locks the versions that the packages of a name have now."""
+    return has_program(node, "dnf5")
+
+
+def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | None = None) -> list[dict[str, Any]]:
+    """[{kind, patterns}] of what a hold of this driver is: what the record of a node says of locks. node tells dnf 4 from dnf 5."""
     version = held_version(order, chosen)[0]
     exact = not version.endswith(f"{chosen.branch}.*")
-    raw = [f"{pattern}-{version}" for pattern in deliverer.hold_patterns]
+    raw = [pattern if node and _dnf5(node) else f"{pattern}-{version}" for pattern in deliverer.hold_patterns]
     if deliverer.hold == "stream":
         stream = _stream_of(chosen, deliverer)
         found = [{"kind": "stream", "patterns": [f"{MODULE}:{stream}"]}] if stream else []
@@ -188,10 +194,18 @@ def _stream_of(chosen: Chosen, deliverer: Deliverer) -> str | None:
 
 
 def _stale(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> list[dict[str, Any]]:
-    """Our own locks that do not say what is wanted now: those that the record names."""
+    """Our own locks (those that the record names) that would be in the way: of another version, or of no version at all, as those of
+    zypper and dnf 5 are, which keep a package as it is."""
+    whole = deliverer.hold == "zypper_lock" or _dnf5(node)
     ours = {str(pattern) for lock in (node.get("packages.record") or {}).get("locks") or () for pattern in lock.get("patterns", ())}
-    wanted = {pattern for lock in locks_of(order, chosen, deliverer) for pattern in lock["patterns"]}
-    return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours - wanted]
+    wanted = {pattern for lock in locks_of(order, chosen, deliverer, node) for pattern in lock["patterns"]}
+    named = ours if whole else ours - wanted
+    if _dnf5(node):  # its list has the name of each package where we gave a pattern
+        locks = [lock for lock in node.items("packages.locks") if lock.get("kind") == "dnf_versionlock"]
+        names = [str(lock["pattern"]).partition(" ")[0] for lock in locks]
+        covering = [pattern for pattern in deliverer.hold_patterns if fnmatch.filter(names, pattern)]
+        return [{"kind": "dnf_versionlock", "pattern": pattern} for pattern in covering] if ours else []
+    return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in named]
 
 
 def _count(patterns: Sequence[str]) -> str:

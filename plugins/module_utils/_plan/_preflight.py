@@ -84,12 +84,11 @@ def _busy(node: Node) -> Iterator[Refusal]:
         if instances and held != []:  # idle ones are made again by whoever made them
             yield refuse(node, "ND-BUSY-MIG", address(device), gpu=name(device), count=len(instances))
     for manager in node.items("health.workload_managers"):
-        name_of, drained = str(manager.get("name")), manager.get("drained")
-        words = {"name": name_of, "host": manager.get("node") or "NODE"}
+        manages, drained, host = str(manager.get("name")), manager.get("drained"), manager.get("node") or "NODE"
         if drained is None:
-            yield refuse(node, "ND-DRAIN-UNKNOWN", name_of, **words)
+            yield refuse(node, "ND-DRAIN-UNKNOWN", manages, name=manages, host=host)
         elif not drained:
-            yield refuse(node, f"ND-NOT-DRAINED-{name_of.upper()}", name_of, **words)
+            yield refuse(node, f"ND-NOT-DRAINED-{manages.upper()}", manages, host=host)
 
 
 def _place(node: Node) -> Iterator[Refusal]:

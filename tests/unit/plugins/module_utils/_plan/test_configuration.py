@@ -75,7 +75,9 @@ def test_the_file_of_a_hold_is_one_that_apt_and_our_reader_understand() -> None:
 
 
 OURS = _hold.preferences_text(order_of(), DEBIAN, origin("debian"))
-RAW = [f"{name}-3:580.*" for name in origin("nvidia_dnf").hold_patterns]
+NAMES = list(origin("nvidia_dnf").hold_patterns)
+RAW = [f"{name}-3:580.*" for name in NAMES]
+SUSE = list(origin("nvidia_suse").hold_patterns)
 EXACT = [f"{name}-3:580.95.05-*" for name in origin("nvidia_el").hold_patterns]
 ENABLE = "dnf -y module enable nvidia-driver:580-open"
 UNHELD = {"nvidia.driver.held": False, "packages.locks": [], "packages.streams": {}}
@@ -102,7 +104,10 @@ UNHELD = {"nvidia.driver.held": False, "packages.locks": [], "packages.streams":
         (EL, UNHELD, {"version": "580.95.05"}, STREAM, INSTALL, [ENABLE, "dnf versionlock add --raw " + " ".join(EXACT)]),
         (EL, UNHELD, {}, STREAM._replace(origin="nvidia_dnf"), INSTALL, ["dnf versionlock add --raw " + " ".join(RAW)]),
         (EL, {**UNHELD, "system.programs": ["dnf5"]}, {}, STREAM._replace(origin="nvidia_dnf"), INSTALL,
-         ["dnf versionlock add " + " ".join(RAW)]),
+         ["dnf versionlock add " + " ".join(NAMES)]),
+        (EL, {**UNHELD, "system.programs": ["dnf5"], "packages.record": {"locks": [{"patterns": NAMES}]},
+              "packages.locks": [{"kind": "dnf_versionlock", "pattern": f"{NAMES[1]} evr = 3:580.65.06-1.el9", "path": "x"}]}, {},
+         STREAM._replace(origin="nvidia_dnf"), INSTALL, [f"dnf versionlock delete {NAMES[1]}", "dnf versionlock add " + " ".join(NAMES)]),
         (EL, {**UNHELD, "packages.locks": [{"kind": "dnf_versionlock", "pattern": one, "path": "x"} for one in RAW]}, {},
          STREAM._replace(origin="nvidia_dnf"), INSTALL, []),
         (EL, {**UNHELD, "packages.locks": [{"kind": "dnf_versionlock", "pattern": "nvidia-driver*-3:570.*", "path": "x"}],
@@ -111,8 +116,14 @@ UNHELD = {"nvidia.driver.held": False, "packages.locks": [], "packages.streams":
          ["dnf versionlock delete --raw nvidia-driver*-3:570.*", "dnf versionlock add --raw " + " ".join(RAW)]),
         (EL, {**UNHELD, "packages.locks": [{"kind": "dnf_versionlock", "pattern": "nvidia-driver*-3:570.*", "path": "x"}]}, {},
          STREAM._replace(origin="nvidia_dnf"), INSTALL, ["dnf versionlock add --raw " + " ".join(RAW)]),
-        (EL, UNHELD, {}, STREAM._replace(origin="nvidia_suse"), INSTALL,
-         ["zypper --non-interactive addlock " + " ".join(origin("nvidia_suse").hold_patterns)]),
+        (EL, UNHELD, {}, STREAM._replace(origin="nvidia_suse"), INSTALL, ["zypper --non-interactive addlock " + " ".join(SUSE)]),
+        (EL, {**UNHELD, "packages.record": {"locks": [{"patterns": SUSE}]},
+              "packages.locks": [{"kind": "zypper_lock", "pattern": one, "path": "x"} for one in SUSE]}, {},
+         STREAM._replace(origin="nvidia_suse"), INSTALL,
+         ["zypper --non-interactive removelock " + " ".join(SUSE), "zypper --non-interactive addlock " + " ".join(SUSE)]),
+        (EL, {"nvidia.driver.held": True, "packages.record": {"locks": [{"patterns": SUSE}]},
+              "packages.locks": [{"kind": "zypper_lock", "pattern": one, "path": "x"} for one in SUSE]}, {},
+         STREAM._replace(origin="nvidia_suse"), (), []),
     ],
 )  # fmt: skip
 def test_hold(profile: str, changes: dict[str, Any], options: dict[str, Any], which: Chosen, packages: Any, expected: list[str]) -> None:
