@@ -97,7 +97,8 @@ def _packages(changes: Sequence[Any], download_kib: int | None) -> Iterator[str]
     lines = [f"{_WORDS.get(one.action, '?')} {one.name} {_versions(one)}" for one in shown]
     if len(rows) > len(shown):
         rest = rows[len(shown) :]
-        lines.append(f"… and {len(rest)} more: {_counts(rest)}")
+        counts = _counts(rest)
+        lines.append(f"… and {len(rest)} more: {counts}" if "," in counts else f"… and {len(rest)} more {counts.partition(' ')[2]}")
     if rows and download_kib:
         lines.append(f"{max(download_kib // 1024, 1)} MiB to download")
     yield from _several("Packages", lines)
