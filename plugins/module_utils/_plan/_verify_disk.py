@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from typing import Any
 
 from .._check._node import Node, Section, at, join, same_version
@@ -15,6 +17,7 @@ from ._node_state import kernels_to_boot, newer_or_running, packaged, secure
 from .order import Order
 
 State = tuple[str, str]
+_PIN = re.compile(r"^Pin: version (\S+)$", re.MULTILINE)
 _OWNED = "somebody else manages the driver"
 
 
@@ -55,16 +58,22 @@ def lock(node: Node, order: Order) -> State:
     held = node.get("nvidia.driver.held")
     if held is None:
         return "unknown", "whether the packages are held cannot be seen"
-    return ("ok", "the driver's packages are held") if held else ("broken", "nothing keeps the driver's packages at their branch")
+    if not held:
+        return "broken", "nothing keeps the driver's packages at their branch"
+    pin = _PIN.search((node.get("packages.own_files") or {}).get(PREFERENCES) or "")
+    versions = sorted({str(version) for version in (node.get("nvidia.driver.packages") or {}).values()})
+    if pin and versions and not fnmatch.filter(versions, pin[1]):
+        return "broken", f"{PREFERENCES} pins {pin[1]}, {join(versions, 3)} is installed"
+    return "ok", "the driver's packages are held"
 
 
 def module_built(node: Node, order: Order) -> State:
     """Every kernel that boots has the module: of the installed version, the right flavour, signed where it has to be."""
     if not packaged(node):
         return "not_applicable", _OWNED
-    entries = kernels_to_boot(node)
-    if not node.get("nvidia.driver.dkms"):  # modules that are not built here come for the kernels that are up to date
-        entries = [entry for entry in entries if at(entry, "modules.nvidia") or newer_or_running(node, entry)]
+    # An older kernel counts where its module can be built here; others keep the module that they once had.
+    built_here = bool(node.get("nvidia.driver.dkms"))
+    entries = [entry for entry in kernels_to_boot(node) if newer_or_running(node, entry) or (built_here and entry.get("headers"))]
     if not entries:
         return "unknown", "no installed kernel can be seen"
     wrong = [f"kernel {entry.get('release')} {fault}" for entry in entries if (fault := _fault(node, order, entry))]
