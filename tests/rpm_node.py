@@ -50,6 +50,11 @@ class Told(Host):
             raise HostError("not_found", f"{path}: not there")
         return sorted(names)
 
+    def link(self, path: str) -> str:
+        if path not in self.files:
+            raise HostError("not_found", f"{path}: not there")
+        return self.files[path]
+
     def run(self, argv: Sequence[str], timeout: float = 10.0) -> Output:
         self.asked.append([str(word) for word in argv])
         for word, output in self.answers.items():

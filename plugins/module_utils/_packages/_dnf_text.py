@@ -223,10 +223,10 @@ def trouble(stdout: str, stderr: str) -> str | None:
 def locks_in_the_way(text: str, locks: Iterable[str]) -> list[str]:
     """Those of the versionlock entries that keep the packages which dnf calls filtered."""
     names = [next(filter(None, match)) for match in _FILTERED.findall(text)]
-    return [lock for lock in locks if not lock.startswith("!") and any(_keeps(lock, name) for name in names)]
+    return [lock for lock in locks if not lock.startswith("!") and any(is_lock_of(lock, name) for name in names)]
 
 
-def _keeps(lock: str, spec: str) -> bool:
+def is_lock_of(lock: str, spec: str) -> bool:
     """Whether an entry is for the name of a spec ("name-3:580.95.05-1.el9.x86_64" or shorter)."""
     pattern = re.split(r"-(?=[0-9]+[:.])|\s", lock, maxsplit=1)[0]
     name = re.split(r"-(?=[0-9]+[:.])", spec, maxsplit=1)[0]

@@ -85,6 +85,13 @@ def installed(host: Host, names: Iterable[str]) -> list[Installed]:
     return parse_installed(ask(host, ["rpm", "-q", "--qf", RPM_FORMAT, "--", *wanted], "rpm")[1]) if wanted else []
 
 
+def is_dnf5(host: Host) -> bool:
+    """Whether the command dnf is dnf 5, as on Fedora since 41."""
+    with contextlib.suppress(HostError):
+        return host.link("/usr/bin/dnf").rpartition("/")[2] == "dnf5"
+    return False
+
+
 def own_locks(host: Host) -> set[str]:
     """Entries of version locks that the collection made itself: not in the way of what it is asked for next."""
     with contextlib.suppress(ValueError):

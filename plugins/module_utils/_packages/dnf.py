@@ -22,6 +22,7 @@ from ._dnf_text import (
     QUERY_FORMAT,
     Row,
     Transaction,
+    is_lock_of,
     locks_in_the_way,
     parse_module_provides,
     parse_repoquery,
@@ -35,6 +36,7 @@ from ._rpm_private import (
     configuration,
     fits_any,
     installed,
+    is_dnf5,
     known_origin,
     names_in,
     own_locks,
@@ -67,7 +69,9 @@ _OWN = {"install_weak_deps": "0", "best": "1", "strict": "1", "clean_requirement
 
 
 class Dnf:
-    """`Manager` for dnf; name is dnf (dnf 4) or dnf5, folder an absolute path for the private state, refresh_timeout in seconds.
+    """`Manager` for dnf; folder is an absolute path for the private state, refresh_timeout is in seconds.
+
+    name is dnf or dnf5; `open` makes dnf a dnf5 where the command is one.
 
     origin_of(manager, fields) names the row of data/nvidia_packages.yml for {repo, vendor, url} of a package.
     """
@@ -84,6 +88,7 @@ class Dnf:
         self._lock_path = ""
         self._problems: list[dict[str, str]] = []
         self._urls: dict[str, str] = {}
+        self._no_excludes = False
 
     def __enter__(self) -> Dnf:
         return self
@@ -104,7 +109,9 @@ class Dnf:
             if not self._open:
                 self._folder.__enter__()
                 self._open = True
-            self._problems = []
+            self._problems, self._no_excludes = [], False
+            if self.name == "dnf" and is_dnf5(self._host):
+                self.name = "dnf5"
             main = self._write_configuration(refresh, proxy)
             reposdir = re.split(r"[,\s]+", main["reposdir"].strip()) if main.get("reposdir") else _REPOS[self.name]
             # A wished repository that does not answer must not be passed over in silence.
@@ -139,9 +146,13 @@ class Dnf:
         if self.name == "dnf5":
             from .._inventory._package_locks import parse_versionlock_toml
 
-            self._lock_path = _LOCKS5  # no option leads dnf 5 to another file: our own locks stay in force
+            self._lock_path = _LOCKS5
             with contextlib.suppress(ValueError):
                 self._locks = parse_versionlock_toml(read_text(self._host, _LOCKS5) or "")
+            own = own_locks(self._host)
+            others = [lock for lock in self._locks if not any(is_lock_of(pattern, lock.partition(" ")[0]) for pattern in own)]
+            # No option leads dnf 5 to another file: our own locks can be left out only together with all other excludes.
+            self._no_excludes = bool(self._locks) and not others and not self._has_excludes(main)
             return
         for folder in [main["pluginconfpath"].strip()] if main.get("pluginconfpath") else [_PLUGINS]:
             for name in [name for name in names_in(self._host, folder) if name.endswith(".conf")]:
@@ -149,6 +160,12 @@ class Dnf:
                 if name == "versionlock.conf":
                     text = self._private_locks(f"{folder}/{name}", text)
                 self._folder.write(f"plugins/{name}", text)
+
+    def _has_excludes(self, main: Mapping[str, str]) -> bool:
+        keys = ("exclude", "excludepkgs", "includepkgs")
+        repos = self._folder.path("repos.d")
+        texts = [read_text(self._host, f"{repos}/{name}") or "" for name in names_in(self._host, repos)]
+        return any(main.get(key) for key in keys) or any(re.search(rf"(?m)^(?:{'|'.join(keys)})\s*=", text) for text in texts)
 
     def _private_locks(self, path: str, text: str) -> str:
         main, _whole = configuration([(path, text)], {})
@@ -185,6 +202,8 @@ class Dnf:
         argv = [self.name, f"--config={self._folder.path('dnf.conf')}", "--setopt=*.countme=0"]
         if self.name == "dnf":
             argv.append(f"--disableplugin={','.join(_WRITING_PLUGINS)}")
+        elif self._no_excludes:
+            argv.append("--setopt=disable_excludes=*")
         return [*argv, "--cacheonly"] if cached else argv
 
     # --- What is offered ---

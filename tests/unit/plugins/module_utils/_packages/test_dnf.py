@@ -225,6 +225,34 @@ def test_dnf5_has_words_of_its_own(tmp_path: Path) -> None:
     assert host.asked[-1][-8:] == ["--cacheonly", "--assumeno", "--allowerasing", "do", "--action=remove", "b", "--action=install", "a-1-1"]
 
 
+OF_DNF5 = {
+    "/usr/bin/dnf": "dnf5",
+    "/etc/dnf/versionlock.toml": '[[packages]]\nname = "kmod-nvidia-open-dkms"\n',
+    "/var/lib/gpufleet/nvidia_driver.json": FILES["/var/lib/gpufleet/nvidia_driver.json"],
+}
+NO_EXCLUDES = "--setopt=disable_excludes=*"
+
+
+@pytest.mark.parametrize(
+    ("files", "left_out"),
+    [
+        ({}, True),
+        ({"/etc/dnf/versionlock.toml": '[[packages]]\nname = "somebodys"\n'}, False),
+        ({"/etc/dnf/dnf.conf": "[main]\nexcludepkgs=foo\n"}, False),
+        ({"/var/lib/gpufleet/nvidia_driver.json": "{}"}, False),
+        ({"/etc/dnf/versionlock.toml": ""}, False),
+    ],
+)
+def test_own_locks_of_dnf5(files: dict[str, str], left_out: bool, tmp_path: Path) -> None:
+    host = Told({}, {**OF_DNF5, **files})
+    with Dnf(host, str(tmp_path / "p")) as manager:
+        manager.open([])
+        manager.resolve(Request((Wanted("a", "1-1"),)))
+        assert manager.name == "dnf5"
+    assert host.asked[-1][0] == "dnf5"
+    assert (NO_EXCLUDES in host.asked[-1]) is left_out
+
+
 # --- The real dnf ----------------------------------------------------------------------------------------------------------
 
 LACKING = missing("dnf", *BUILDERS)
