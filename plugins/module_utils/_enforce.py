@@ -22,7 +22,7 @@ from ._packages.types import Closure, Manager, Offer, PackageError, Repository, 
 from ._plan import nvidia_driver
 from ._plan._repositories import base_url
 from ._plan.nvidia_driver import Attempt
-from ._plan.order import Order
+from ._plan.order import Order, OrderError
 from ._plan.steps import Plan, Refusal
 from ._plan.text import screen
 from ._plan.verify import verify
@@ -48,8 +48,9 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     """The answer of the module, all values plain (see its RETURN).
 
     timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
-    keys of repositories. today: YYYY-MM-DD. user: who this runs as.
+    keys of repositories. today: YYYY-MM-DD. user: who this runs as. OrderError for a code to acknowledge that nothing has.
     """
+    _refuse_unknown_codes(order)
     last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
     inventory = gather(host, timeout=timeout, change=True)
     closure = Closure(())
@@ -101,6 +102,17 @@ def _failure(plan: Plan, verification: Any) -> dict[str, Any]:
 def _told(one: Refusal) -> str:
     command = one.remedy.partition("\n")[0]
     return f"{one.code}: {one.message}" + (f" -> {command}" if command else "")
+
+
+def _refuse_unknown_codes(order: Order) -> None:
+    """A slip would silently acknowledge nothing."""
+    if order.acknowledge:
+        from ._knowledge import findings, refusals
+
+        known = {*refusals.codes(), *findings.codes()}
+        wrong = [code for code in order.acknowledge if code not in known]
+        if wrong:
+            raise OrderError(f"acknowledge has {wrong[0]!r} (allowed: codes of docs/refusals.md such as ND-BUSY, and of docs/findings.md)")
 
 
 def _known(order: Order) -> list[str]:

@@ -566,11 +566,11 @@ def main() -> None:
         module.fail_json(msg=f"timeout: {asked['timeout']:g} is not a number of seconds between 0 and 3600")
     try:
         order = Order.parse(asked)
+        user = "root" if os.geteuid() == 0 else getpass.getuser()
+        today = datetime.date.today().isoformat()
+        answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, user)
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
-    user = "root" if os.geteuid() == 0 else getpass.getuser()
-    today = datetime.date.today().isoformat()
-    answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, user)
     if answer.get("failed"):
         module.fail_json(**answer)
     module.exit_json(**answer)

@@ -76,6 +76,7 @@ def test_this_machine_in_check_mode() -> None:
         ({"version": 580.95}, "version is 580.95, a number with a fraction: quote the version"),
         ({"origin": "vendor"}, "value of origin must be one of: auto, distribution, nvidia, got: vendor"),
         ({"busy_timeout": 0}, "busy_timeout is 0 (allowed: 1 to 604800)"),
+        ({"acknowledge": ["ND-BUSSY"]}, "acknowledge has 'ND-BUSSY' (allowed: codes of docs/refusals.md such as ND-BUSY, and of docs/"),
         ({"extra_packages": ["a b"]}, "extra_packages has 'a b' (allowed: names of packages, without versions)"),
         ({"state": "latest", "allow_downgrade": True}, "state is latest and allow_downgrade is true: the newest version is never a"),
     ],
