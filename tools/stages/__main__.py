@@ -14,9 +14,10 @@ from .places import link_checkout
 
 
 def _test(options: argparse.Namespace) -> int:
-    chosen = [stage for stage in catalogue.stages(options.everything) if not options.names or {stage.group, stage.name} & set(options.names)]
+    stages = catalogue.stages(options.everything)
+    chosen = [stage for stage in stages if not options.names or {stage.group, stage.name} & set(options.names)]
     if not chosen:
-        known = sorted({stage.name for stage in catalogue.stages()} | {stage.group for stage in catalogue.stages()})
+        known = sorted({stage.name for stage in stages} | {stage.group for stage in stages})
         print(f"no stage or group of these names; there are: {' '.join(known)}", file=sys.stderr)
         return 2
     return 1 if runner.run(chosen, options.workers) else 0
