@@ -19,7 +19,7 @@ from ._deliverables import Kernel, filled
 from ._node_state import kernels_to_boot
 from ._packages_part import EXACT, Present, installed, kernels_of, names_of, present, roles, sets_of
 from ._repositories import attempts
-from ._request import is_pinning
+from ._request import pinning_here
 from .branch import Installed, choose_branch
 from .order import Order
 from .steps import Chosen
@@ -65,14 +65,29 @@ def _by_option(inventory: Inventory, order: Order, there: There) -> Iterator[str
         yield "components is full and the display part is not there"
     if order.precompiled == {"dkms": "always", "prebuilt": "never"}.get(row.build):
         yield f"precompiled is {order.precompiled} and the module is {row.build}"
-    pinned = any(is_pinning(name, there.deliverer) for name in installed(inventory)) or inventory.nvidia["driver"].get("held")
-    pinned = pinned or PREFERENCES in (inventory.packages.get("own_files") or {})
-    if order.hold and there.deliverer.hold == "pinning_package" and not pinned:
-        yield "no package pins the driver"
+    yield from _pinning(inventory, order, there)
     if order.replace_runfile and inventory.packages.get("runfile"):
         yield "a .run installer left files that are to be replaced"
     if "fabricmanager" in roles(inventory, order) and not row.server and any(one.server for one in sets_of(inventory, there.deliverer)):
         yield "Fabric Manager needs the -server packages"
+
+
+def _pinning(inventory: Inventory, order: Order, there: There) -> Iterator[str]:
+    """The package that pins the driver: it is not there, it pins another driver, or it is ours and no longer wanted."""
+    if there.deliverer.hold != "pinning_package":
+        return
+    here = pinning_here(inventory, there.deliverer)
+    words = {"branch": there.present.branch, "version": there.present.version}
+    fits = {filled(template, **words) for template in there.deliverer.pinning}
+    ours = (inventory.packages.get("record") or {}).get("packages") or {}
+    held = inventory.nvidia["driver"].get("held") or PREFERENCES in (inventory.packages.get("own_files") or {})
+    if order.hold and not here and not held:
+        yield "no package pins the driver"
+    for name in here:
+        if name not in fits:
+            yield f"{name} pins another driver"
+        elif not order.hold and name in ours:
+            yield f"hold is false and {name} is installed"
 
 
 def _versions(inventory: Inventory, there: There, kernels: list[Kernel]) -> Iterator[str]:

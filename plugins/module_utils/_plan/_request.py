@@ -5,29 +5,25 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Candidate, Pin, Request, Wanted
 from . import _hold
-from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
-from ._packages_part import extras_of, headers_of, installed, names_of, sets_of
+from ._deliverables import Deliverable, Index, Kernel, filled, package_key, pattern_of
+from ._packages_part import around, extras_of, headers_of, installed, names_of, sets_of
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["EXACT_PRIORITY", "Pinning", "holding", "is_pinning", "pinning_of", "request_for"]
+__all__ = ["EXACT_PRIORITY", "holding", "is_pinning", "pinning_here", "pinning_of", "request_for"]
+
+_NVIDIA = re.compile(r"(?:lib|linux-[a-z]+-|kmod-|firmware-|xserver-xorg-video-)?nvidia|libcuda|libnv|cuda-drivers")
+_MODULES = re.compile(r"linux-(?:modules|objects|signatures)-nvidia")  # these have versions of their own
 
 EXACT_PRIORITY = _hold.PRIORITY + 1  # above the hold, which may allow other versions of the branch
-
-
-class Pinning(NamedTuple):
-    """A package that pins the driver, to be installed first, and those of other versions that must go before."""
-
-    wanted: Wanted
-    others: tuple[str, ...]
 
 
 def request_for(
@@ -37,9 +33,10 @@ def request_for(
     wanted = [*picked.wanted, *extras_of(inventory, order, picked, index)]
     if picked.packages.build == "dkms":
         wanted += headers_of(inventory, deliverer, kernels, index)
-    pinning = pinning_of(inventory, order, deliverer, picked, index)
-    if pinning:
-        wanted.append(pinning.wanted)
+    pinning = pinning_of(order, deliverer, picked, index)
+    wanted += [Wanted(pinning)] if pinning else []
+    others = [name for name in pinning_here(inventory, deliverer) if name != pinning]
+    stale = [name for name in others if _in_the_way(name, inventory, order, deliverer, picked)]
     remove = _left_behind(inventory, deliverer, picked, index, kernels)
     before = str((inventory.nvidia.get("driver") or {}).get("installed_version") or "")
     lower = bool(before) and package_key(picked.version) < package_key(before)
@@ -47,7 +44,7 @@ def request_for(
     enabled = (inventory.packages.get("streams") or {}).get("nvidia-driver")
     return Request(
         install=tuple(dict.fromkeys(wanted)),
-        remove=tuple(sorted({*remove, *(pinning.others if pinning else ())})),
+        remove=tuple(sorted({*remove, *stale})),
         pins=tuple(_pins(order, deliverer, picked, index, pinning)),
         streams=(stream,) if picked.stream and picked.stream != enabled else (),
         downgrade=lower and order.allow_downgrade,
@@ -55,17 +52,28 @@ def request_for(
     )
 
 
-def pinning_of(inventory: Inventory, order: Order, deliverer: Deliverer, picked: Deliverable, index: Index) -> Pinning | None:
-    """The pinning package for a hold, by version where the wish names one; None where there is none or none is wanted."""
+def pinning_of(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index) -> str | None:
+    """The package to pin a driver by: by version where the wish names one; None where there is none or none is wanted."""
     if not order.hold or deliverer.hold != "pinning_package":
         return None
     exact = order.wish.high == (*order.wish.low, 0)
     for template in sorted(deliverer.pinning, key=lambda one: ("{version}" in one) != exact):
         name = filled(template, branch=picked.branch, version=picked.version)
         if index.of(name) and ("{version}" not in template or exact):
-            others = tuple(sorted(one for one in installed(inventory) if is_pinning(one, deliverer) and one != name))
-            return Pinning(Wanted(name), others)
+            return name
     return None
+
+
+def pinning_here(inventory: Inventory, deliverer: Deliverer) -> list[str]:
+    """The packages on the node that pin drivers."""
+    return sorted(name for name in installed(inventory) if is_pinning(name, deliverer))
+
+
+def _in_the_way(name: str, inventory: Inventory, order: Order, deliverer: Deliverer, picked: Deliverable) -> bool:
+    """Whether a package pins another driver, or is one of ours that is no longer wanted."""
+    fits = {filled(template, branch=picked.branch, version=picked.version) for template in deliverer.pinning}
+    ours = (inventory.packages.get("record") or {}).get("packages") or {}
+    return name not in fits or order.hold or name in ours
 
 
 def is_pinning(name: str, deliverer: Deliverer) -> bool:
@@ -78,12 +86,11 @@ def holding(inventory: Inventory, deliverer: Deliverer, request: Request | None 
     if deliverer.hold != "pinning_package":
         return deliverer
     wanted = request.install if request else ()
-    pinned = any(is_pinning(one.name, deliverer) for one in wanted) or (request is None and any(
-        is_pinning(name, deliverer) for name in installed(inventory)))
+    pinned = any(is_pinning(one.name, deliverer) for one in wanted) or (request is None and pinning_here(inventory, deliverer))
     return deliverer if pinned else deliverer._replace(hold="preferences")
 
 
-def _pins(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index, pinning: Pinning | None) -> list[Pin]:
+def _pins(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index, pinning: str | None) -> list[Pin]:
     """What the hold will say, and before it the exact version where the hold alone would let apt prefer another one."""
     if deliverer.manager != "apt":
         return []
@@ -109,13 +116,19 @@ def _left_behind(inventory: Inventory, deliverer: Deliverer, picked: Deliverable
     mine = index.names_below(picked.wanted, _core(picked, index))
     same = [one for one in sets_of(inventory, deliverer) if one.components == row.components and one != row]
     rivals = {name for one in same for name in names_of(one.install, picked.branch, kernels)} - mine
-    before = (inventory.nvidia.get("driver") or {}).get("packages") or {}
-    gone = [name for name in before if name not in mine and not _offered(name, picked, index) and _of_driver(bare(before[name]))]
-    return sorted({*(name for name in rivals if name in there), *gone} - mine)
+    driver = inventory.nvidia.get("driver") or {}
+    before, old = driver.get("packages") or {}, driver.get("installed_version")
+    gone = [name for name, version in before.items() if old not in (None, picked.version) and upstream_version(version) == old]
+    others = _of_another_maker(inventory, deliverer, str(old))
+    gone = [name for name in gone if not _offered(name, picked, index)]
+    return sorted({*(name for name in rivals if name in there), *gone, *others} - mine)
 
 
-def _of_driver(version: str) -> bool:
-    return upstream_version(version)[:3].isdecimal()
+def _of_another_maker(inventory: Inventory, deliverer: Deliverer, old: str) -> list[str]:
+    """The driver packages of another maker: two of them do not mix, also where no relation of theirs says so."""
+    makers = {one.maker for one in around(inventory)} - {deliverer.maker}
+    return [name for name, entry in installed(inventory).items()
+            if entry["origin"] in makers and _NVIDIA.match(name) and (upstream_version(entry["version"]) == old or _MODULES.match(name))]
 
 
 def _offered(name: str, picked: Deliverable, index: Index) -> bool:

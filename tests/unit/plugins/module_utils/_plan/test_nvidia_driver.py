@@ -70,17 +70,17 @@ SERVED: list[tuple[str, str, dict[str, Any], str, list[str]]] = [
      ["nvidia-kernel-dkms=535.261.03-1", "libcuda1=535.261.03-1", "nvidia-smi=535.261.03-1", "linux-headers-amd64"]),
     ("debian-13", "B200", {"persistence": False}, "580.105.08 open dkms nvidia_debian",
      ["nvidia-driver-pinning-580", "nvidia-driver-cuda=580.105.08-1", "nvidia-kernel-open-dkms=580.105.08-1", "linux-headers-amd64"]),
-    ("ubuntu-24.04", "A100-PCIE-40GB", {}, "580.126.20 open prebuilt ubuntu",
+    ("ubuntu-24.04", "A100-PCIE-40GB", {}, "580.95.05 open prebuilt ubuntu",
      ["linux-modules-nvidia-580-open-generic=6.8.0-90.91", "linux-modules-nvidia-580-open-6.8.0-88-generic=6.8.0-88.89+1",
-      "nvidia-headless-no-dkms-580-open=580.126.20-0ubuntu0.24.04.1", "nvidia-utils-580=580.126.20-0ubuntu0.24.04.1",
-      "nvidia-compute-utils-580=580.126.20-0ubuntu0.24.04.1"]),
-    ("ubuntu-24.04", "V100-PCIE-32GB", {"precompiled": "never"}, "580.126.20 proprietary dkms ubuntu",
-     ["nvidia-headless-580=580.126.20-0ubuntu0.24.04.1", "nvidia-utils-580=580.126.20-0ubuntu0.24.04.1",
-      "nvidia-compute-utils-580=580.126.20-0ubuntu0.24.04.1", "linux-headers-generic"]),
-    # The archive's modules follow its newest driver.
-    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"}, "580.95.05 open dkms ubuntu",
-     ["nvidia-headless-580-open=580.95.05-0ubuntu0.24.04.2", "nvidia-utils-580=580.95.05-0ubuntu0.24.04.2",
+      "nvidia-headless-no-dkms-580-open=580.95.05-0ubuntu0.24.04.2", "nvidia-utils-580=580.95.05-0ubuntu0.24.04.2",
+      "nvidia-compute-utils-580=580.95.05-0ubuntu0.24.04.2"]),
+    ("ubuntu-24.04", "V100-PCIE-32GB", {"precompiled": "never"}, "580.95.05 proprietary dkms ubuntu",
+     ["nvidia-headless-580=580.95.05-0ubuntu0.24.04.2", "nvidia-utils-580=580.95.05-0ubuntu0.24.04.2",
       "nvidia-compute-utils-580=580.95.05-0ubuntu0.24.04.2", "linux-headers-generic"]),
+    # The archive's modules follow its newest driver.
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}, "580.65.06 open dkms ubuntu",
+     ["nvidia-headless-580-open=580.65.06-0ubuntu0.24.04.4", "nvidia-utils-580=580.65.06-0ubuntu0.24.04.4",
+      "nvidia-compute-utils-580=580.65.06-0ubuntu0.24.04.4", "linux-headers-generic"]),
     ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "production", "origin": "nvidia"}, "595.71.05 open dkms nvidia_ubuntu",
      ["nvidia-driver-pinning-595", "libnvidia-compute=595.71.05-1ubuntu1", "nvidia-dkms-open=595.71.05-1ubuntu1",
       "nvidia-persistenced=595.71.05-1ubuntu1", "linux-headers-generic"]),
@@ -147,10 +147,14 @@ def test_what_cannot_be_served_is_refused_with_the_nearest_choice(
 CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] = [
     ("debian-13", "RTX4090", {"version": "550"}, {"version": "550.163.01-4~bpo13+1"}, "550.163.01-4~bpo13+1", []),
     ("debian-13", "RTX4090", {}, {"flavour": "open"}, "550.163.01-2", ["nvidia-kernel-dkms"]),
-    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"}, {"version": "580", "state": "latest"}, "580.126.20-0ubuntu0.24.04.1", []),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}, {"version": "580", "state": "latest"}, "580.95.05-0ubuntu0.24.04.2", []),
     ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.105.08", "origin": "nvidia"}, {"version": "595"}, "595.71.05-1ubuntu1",
      ["libnvidia-compute-580", "libnvidia-gpucomp-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open",
       "nvidia-driver-pinning-580.105.08", "nvidia-firmware-580", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
+      "nvidia-utils-580"]),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"precompiled": "never"}, {"version": "595", "origin": "nvidia"}, "595.71.05-1ubuntu1",
+     ["libnvidia-cfg1-580", "libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-firmware-580-580.95.05",
+      "nvidia-headless-580-open", "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
       "nvidia-utils-580"]),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "3:595.71.05-1.el9", []),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "580", "flavour": "proprietary"}, "3:580.105.08-1.el9",
@@ -175,8 +179,8 @@ def test_a_driver_is_replaced_in_one_transaction_that_takes_the_old_names_away(
 
 
 def test_a_satisfied_wish_changes_nothing_though_newer_versions_exist_and_nobody_is_asked() -> None:
-    inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.95.05"})
-    laboratory = Laboratory(inventory, order_of(version="580.95.05"), offer(*UBUNTU))
+    inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"})
+    laboratory = Laboratory(inventory, order_of(version="580.65.06"), offer(*UBUNTU))
     assert (laboratory.run().status, laboratory.asked) == ("nothing_to_do", [])
     wider = planned(inventory, "ubuntu-24.04", version=">=530")
     # Only the hold is another one: the branch in the place of the version.
@@ -200,6 +204,29 @@ def test_latest_never_goes_back_to_the_long_term_branch() -> None:
 
 def _offered(version: str) -> bool:
     return any(version in one.version for one in offer(*EL10).offer.candidates)
+
+
+def test_a_box_with_nvswitches_gets_the_server_set_and_its_fabric_manager() -> None:
+    inventory = machine(distribution="ubuntu-24.04", gpus=[{"model": "H100-SXM5-80GB", "count": 8}],
+                        devices=[{"model": "nvswitch-h100", "addresses": ["0000:c0:00.0", "0000:c1:00.0"]}])
+    plan = planned(inventory, "ubuntu-24.04")
+    assert codes(plan) == []
+    version = "580.95.05-0ubuntu0.24.04.2"
+    assert names(plan) == [
+        "linux-modules-nvidia-580-server-open-generic=6.8.0-90.91", "linux-modules-nvidia-580-server-open-6.8.0-88-generic=6.8.0-88.89+1",
+        f"nvidia-headless-no-dkms-580-server-open={version}", f"nvidia-utils-580-server={version}",
+        f"nvidia-compute-utils-580-server={version}", f"nvidia-fabricmanager-580={version}", f"libnvidia-nscq-580={version}"]
+    again = planned(apply(inventory, plan), "ubuntu-24.04")
+    assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+def test_a_box_with_nvswitches_falls_to_nvidia_where_the_distribution_has_no_fabric_manager() -> None:
+    inventory = machine(distribution="debian-13", gpus=[{"model": "H100-SXM5-80GB", "count": 8}],
+                        devices=[{"model": "nvswitch-h100", "addresses": ["0000:c0:00.0", "0000:c1:00.0"]}])
+    plan = planned(inventory, "debian-13")
+    assert plan.chosen is not None
+    assert (plan.chosen.origin, plan.chosen.branch) == ("nvidia_debian", 580)
+    assert f"nvidia-fabricmanager={plan.chosen.revision}" in names(plan)
 
 
 def test_the_order_of_the_steps() -> None:
