@@ -29,7 +29,8 @@ class PackageSet(NamedTuple):
     first and last: branches that the set is for (None: open end). server: Ubuntu's -server builds, which Fabric Manager needs.
     install is what to name to the package manager, essential what is on a node where the set is complete, core the package whose
     version is the driver's. stream is the dnf module stream to enable, "{branch}-open". conflicts: sets of the same names by
-    other makers need no row here. versions: releases of the distribution that have it, as VERSION_ID says (empty: all).
+    other makers need no row here. versions: releases of the distribution that have it, as VERSION_ID says (empty: all). not_on:
+    "13 aarch64", where the archive has the names and they cannot be installed.
     """
 
     origin: str
@@ -44,6 +45,7 @@ class PackageSet(NamedTuple):
     core: str
     stream: str | None
     versions: tuple[str, ...] = ()
+    not_on: tuple[str, ...] = ()
 
 
 class Deliverer(NamedTuple):
@@ -111,9 +113,11 @@ def deliverer(origin: str) -> Deliverer | None:
     return _made(row, None, None, None) if row else None
 
 
-def package_sets(origin: str, version: str | None = None) -> list[PackageSet]:
-    """Sets of an origin in the order of the table: the first that fits is the one to take. version: those of one release only."""
-    return [one for one in _sets().get(origin, []) if version is None or not one.versions or _listed(version, one.versions)]
+def package_sets(origin: str, version: str | None = None, architecture: str | None = None) -> list[PackageSet]:
+    """Sets of an origin in the order of the table: the first that fits is the one to take. version, architecture: those of one
+    release, and those that can be installed there."""
+    found = [one for one in _sets().get(origin, []) if version is None or not one.versions or _listed(version, one.versions)]
+    return [one for one in found if f"{version} {architecture}" not in one.not_on]
 
 
 def extras(origin: str, branch: int) -> dict[str, tuple[str, ...]]:
@@ -269,6 +273,7 @@ def _sets() -> dict[str, list[PackageSet]]:
             core=row["core"],
             stream=row.get("stream"),
             versions=tuple(row.get("versions", ())),
+            not_on=tuple(row.get("not_on", ())),
         )
         found.setdefault(one.origin, []).append(one)
     return found

@@ -166,25 +166,25 @@ rity":null,"arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributi
 },
 "package_sets":[
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"proprietary","install":["nvidia-kernel-dkms","libcu\
-da1","nvidia-smi"],"origin":"debian","server":false},
+da1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false},
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"open","install":["nvidia-open-kernel-dkms","libcuda\
 1","nvidia-smi"],"origin":"debian","server":false,"versions":["13"]},
 {"build":"dkms","components":"full","core":"libcuda1","flavour":"proprietary","install":["nvidia-driver","nvidia-kernel\
--dkms","libcuda1","nvidia-smi"],"origin":"debian","server":false},
+-dkms","libcuda1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false},
 {"build":"dkms","components":"full","core":"libcuda1","flavour":"open","install":["nvidia-driver","nvidia-open-kernel-d\
-kms","libcuda1","nvidia-smi"],"origin":"debian","server":false,"versions":["13"]},
+kms","libcuda1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false,"versions":["13"]},
 {"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","first":535,"flavour":"proprietary","ins\
-tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":535,"or\
-igin":"debian","server":false},
+tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":535,"no\
+t_on":["12 aarch64","13 aarch64"],"origin":"debian","server":false},
 {"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","first":535,"flavour":"proprietary","instal\
 l":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{\
-branch}-smi"],"last":535,"origin":"debian","server":false},
+branch}-smi"],"last":535,"not_on":["12 aarch64","13 aarch64"],"origin":"debian","server":false},
 {"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","first":470,"flavour":"proprietary","ins\
-tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":470,"or\
-igin":"debian","server":false,"versions":["12"]},
+tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":470,"no\
+t_on":["12 aarch64"],"origin":"debian","server":false,"versions":["12"]},
 {"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","first":470,"flavour":"proprietary","instal\
 l":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{\
-branch}-smi"],"last":470,"origin":"debian","server":false,"versions":["12"]},
+branch}-smi"],"last":470,"not_on":["12 aarch64"],"origin":"debian","server":false,"versions":["12"]},
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"proprietary","install":["nvidia-kernel-dkms","libcu\
 da1","nvidia-smi"],"origin":"debian_backports","server":false},
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"open","install":["nvidia-open-kernel-dkms","libcuda\

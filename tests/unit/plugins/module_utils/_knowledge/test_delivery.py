@@ -177,6 +177,19 @@ def test_package_sets(origin: str, version: str, branch: int, wanted: dict[str, 
     assert _install(origin, version, branch, **wanted) == install
 
 
+@pytest.mark.parametrize(
+    ("origin", "version", "architecture", "installs"),
+    [
+        ("debian", "13", "aarch64", {("compute", "open")}),
+        ("debian", "13", "x86_64", {("compute", "open"), ("full", "open"), ("compute", "proprietary"), ("full", "proprietary")}),
+        ("debian", "12", "aarch64", {("compute", "proprietary"), ("full", "proprietary")}),
+        ("debian_backports", "13", "aarch64", {("compute", "open"), ("full", "open"), ("compute", "proprietary"), ("full", "proprietary")}),
+    ],
+)
+def test_package_sets_of_an_architecture(origin: str, version: str, architecture: str, installs: set[tuple[str, str]]) -> None:
+    assert {(one.components, one.flavour) for one in delivery.package_sets(origin, version, architecture)} == installs
+
+
 def test_streams() -> None:
     streams = {one.flavour: one.stream for one in delivery.package_sets("nvidia_el")}
     assert streams == {"open": "{branch}-open", "proprietary": "{branch}-dkms"}
