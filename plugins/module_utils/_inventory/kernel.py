@@ -49,7 +49,6 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     release = source.value("/proc/sys/kernel/osrelease")
     vendors = {device.get("vendor") for device in known.devices}
     installed, next_boot = _installed(source, vendors)
-    blacklisted, quiet = _nouveau_blacklisted(source)
     kernel: dict[str, Any] = {
         "release": release,
         "next_boot_release": next_boot,
@@ -57,7 +56,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "iommu": _iommu(source),
         "cgroup_version": cgroup_version(source.text("/proc/self/mountinfo") or ""),
         "nouveau_loaded": _nouveau_loaded(source),
-        "nouveau_blacklisted": blacklisted,
+        "nouveau_blacklisted": _nouveau_blacklisted(source)[0],
         "compiler": parse_compiler(source.value("/proc/version") or ""),
         "installed": installed,
     }
@@ -65,8 +64,9 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         start_asking(source, facts["path"])
     if kernel["secure_boot"]:
         kernel["mok_enrolled"] = _firmware.enrolled_keys(source)
-    if _thorough(source) and "nvidia" in vendors and (next_boot or release):
-        kernel["nouveau_in_initramfs"] = _nouveau_in_initramfs(source, next_boot or release or "", quiet)
+    image = _initramfs(source, known, kernel)
+    if image:
+        source.host.prefetch((_listing_tools(image)[0], image))
     return {"system": system, "kernel": kernel}
 
 
@@ -108,12 +108,13 @@ def _asked(source: Source, kernel: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_modules(source: Source, known: Inventory) -> dict[str, Any]:
-    """Completes kernel.installed with what modinfo says; asked late, so that it works while others are read."""
-    if known.kernel.get("installed"):
-        kernel = {"release": None, "next_boot_release": None, **known.kernel}
-        for facts in _asked(source, kernel):
-            facts.update({key: value for key, value in ask(source, facts["path"]).items() if value is not None})
-    return {}
+    """Completes kernel.installed with what modinfo says, and tells of the initramfs; asked late, so that these programs work while
+    others are read."""
+    kernel = {"release": None, "next_boot_release": None, "installed": [], **known.kernel}
+    for facts in _asked(source, kernel):
+        facts.update({key: value for key, value in ask(source, facts["path"]).items() if value is not None})
+    image = _initramfs(source, known, kernel)
+    return {"kernel": {"nouveau_in_initramfs": _nouveau_in_initramfs(source, image)}} if image else {}
 
 
 def _headers_elsewhere(source: Source, release: str) -> bool:
@@ -218,23 +219,34 @@ def _nouveau_blacklisted(source: Source) -> tuple[bool | None, list[str]]:
     return bool(found) or blacklisted_by_command_line(command_line or ""), found
 
 
-def _nouveau_in_initramfs(source: Source, release: str, quiet: list[str]) -> bool | None:
-    """Whether nouveau is in there and nothing beside it (quiet: files that keep it away) keeps it from being loaded. Asks the
-    distribution's own tool, then reads the archive itself; None where neither works."""
-    from ._initramfs import UNPACKED_LIMIT, loads_nouveau, names_in
-
+def _initramfs(source: Source, known: Inventory, kernel: dict[str, Any]) -> str | None:
+    """The initramfs of the next boot, where somebody who asks for it looks at a machine with an NVIDIA GPU; None where it is not there."""
+    release = kernel["next_boot_release"] or kernel["release"]
+    if not release or not _thorough(source) or not any(device.get("vendor") == "nvidia" for device in known.devices):
+        return None
     boot = source.names("/boot")
     names = (f"initrd.img-{release}", f"initramfs-{release}.img", f"initrd-{release}")
-    name = next((name for name in names if name in boot), None)
-    if name is None:
-        return None
-    for tool in ("lsinitramfs", "lsinitrd"):
-        output = source.run(tool, f"/boot/{name}")
+    return next((f"/boot/{name}" for name in names if name in boot), None)
+
+
+def _listing_tools(image: str) -> tuple[str, str]:
+    """The distributions' own tools, the one first whose distribution names its images so."""
+    return ("lsinitramfs", "lsinitrd") if "/initrd.img-" in image else ("lsinitrd", "lsinitramfs")
+
+
+def _nouveau_in_initramfs(source: Source, image: str) -> bool | None:
+    """Whether nouveau is in there, and no file that keeps it from being loaded is there too. Asks the distribution's own tool, then
+    reads the archive itself; None where neither works."""
+    from ._initramfs import UNPACKED_LIMIT, loads_nouveau, names_in
+
+    quiet = _nouveau_blacklisted(source)[1]
+    for tool in _listing_tools(image):
+        output = source.run(tool, image)
         if output and output.ok and output.stdout.strip():
             return loads_nouveau(re.sub(r" -> .*$", "", output.stdout, flags=re.MULTILINE), quiet)
-    archive = source.data(f"/boot/{name}", UNPACKED_LIMIT)
+    archive = source.data(image, UNPACKED_LIMIT)
     try:
         return loads_nouveau("\n".join(names_in(archive)), quiet) if archive else None
     except (ValueError, RecursionError) as error:
-        source.problem("unreadable", f"/boot/{name}: {error}")
+        source.problem("unreadable", f"{image}: {error}")
         return None

@@ -7,6 +7,7 @@ import gzip
 from typing import Any
 
 import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.kernel import (
     blacklisted_by_command_line,
     blacklisted_by_settings,
@@ -102,7 +103,7 @@ def look(vendors: tuple[str, ...] = ("nvidia",), **machine: Any) -> dict[str, An
     source, problems = node("kernel", **machine)
     inventory = known(*vendors)
     inventory.add("kernel", read(source, inventory))
-    assert read_modules(source, inventory) == {}
+    inventory.add("kernel", read_modules(source, inventory))
     assert problems == []
     return inventory.kernel
 
@@ -298,6 +299,13 @@ def test_enrolled_keys_are_read_only_with_secure_boot() -> None:
 IMAGE = f"/boot/initrd.img-{NEW}"
 
 
+def initramfs_of(source: Source) -> bool | None:
+    """What is said of nouveau in the initramfs once the programs that were started are asked."""
+    inventory = known("nvidia")
+    inventory.add("kernel", read(source, inventory))
+    return read_modules(source, inventory).get("kernel", {}).get("nouveau_in_initramfs")
+
+
 @pytest.mark.parametrize(
     ("files", "commands", "held"),
     [
@@ -312,7 +320,7 @@ IMAGE = f"/boot/initrd.img-{NEW}"
 )
 def test_nouveau_in_the_initramfs(files: dict[str, Any], commands: list[Any], held: bool | None) -> None:
     source, _unused = node("kernel", files={**kernels(NEW), **files}, commands=commands, wanted=("deep",))
-    assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is held
+    assert initramfs_of(source) is held
 
 
 @pytest.mark.parametrize(
@@ -329,7 +337,7 @@ def test_nouveau_in_an_initramfs_that_keeps_it_from_being_loaded(blacklist: str,
     commands = [command(f"lsinitramfs {IMAGE}", f"usr/lib/modules/x/nouveau.ko.xz\n{inside}\n")]
     files = {**kernels(NEW), IMAGE: "", blacklist: "blacklist nouveau\n"}
     source, _unused = node("kernel", files=files, commands=commands, wanted=(wanted,))
-    assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is loads
+    assert initramfs_of(source) is loads
 
 
 def test_the_initramfs_is_read_by_checks_of_nvidia_machines_only() -> None:
@@ -340,7 +348,7 @@ def test_the_initramfs_is_read_by_checks_of_nvidia_machines_only() -> None:
 
 def test_damaged_initramfs_is_a_problem() -> None:
     source, problems = node("kernel", files={**kernels(NEW), IMAGE: "???"}, wanted=("deep",))
-    assert read(source, known("nvidia"))["kernel"]["nouveau_in_initramfs"] is None
+    assert initramfs_of(source) is None
     assert problems == [{"source": "kernel", "code": "unreadable", "message": f"{IMAGE}: a compression that cannot be read here"}]
 
 
