@@ -15,16 +15,19 @@ COMMAND = r"""
 for log in /var/lib/dkms/*/*/build/make.log; do
   [ -n "$(find "$log" -mmin -1 2>/dev/null)" ] && printf 'dkms %s\n' "$(head -n 1 "$log")"
 done
-for file in /var/cache/apt/archives/partial/*.deb; do [ -f "$file" ] && printf 'fetch %s\n' "${file##*/}"; done
+for file in /var/lib/apt/lists/partial/*_*; do [ -f "$file" ] && printf 'lists %s\n' "${file##*/}"; done
+for file in $(find /var/cache/apt/archives -name '*.deb' -mmin -1 2>/dev/null | tail -n 1) /var/cache/apt/archives/partial/*.deb; do
+  [ -f "$file" ] && printf 'fetch %s\n' "${file##*/}"
+done
 for file in $(find /var/cache/dnf /var/cache/libdnf5 /var/cache/zypp/packages -name '*.rpm' -mmin -1 2>/dev/null | tail -n 1); do
   printf 'fetch %s\n' "${file##*/}"
 done
 for log in /var/log/dpkg.log /var/log/dnf.rpm.log /var/log/dnf5.log /var/log/zypp/history; do
-  [ -n "$(find "$log" -mmin -1 2>/dev/null)" ] && printf '%s %s\n' "${log##*/}" "$(tail -n 1 "$log")"
+  [ -n "$(find "$log" -mmin -1 2>/dev/null)" ] && tail -n 20 "$log" | sed "s|^|${log##*/} |"
 done
 true
 """
-_DKMS = re.compile(r"for (?P<module>\S+)-(?P<version>[0-9][^-\s]*) for kernel (?P<kernel>\S+)")
+_DKMS = re.compile(r"for (?P<module>\S+?)[-/](?P<version>[0-9][^-\s]*) for kernel (?P<kernel>\S+)")
 _DPKG = re.compile(r"\S+ \S+ (?P<verb>install|upgrade|configure|remove|purge|trigproc) (?P<name>[^\s:]+)\S* ")
 _VERBS = {"install": "unpacking", "upgrade": "unpacking", "configure": "setting up", "remove": "removing", "purge": "removing",
           "trigproc": "running triggers of"}
@@ -79,4 +82,5 @@ _TELLERS = (
     (("dnf.rpm.log", "dnf5.log"), _rpm),
     (("history",), _zypp),
     (("fetch",), _fetch),
+    (("lists",), lambda _text: "fetching the lists of packages"),
 )

@@ -11,7 +11,7 @@ pytest.importorskip("ansible", reason="ansible-core is not there: this Python pl
 
 from ansible_collections.gpufleet.node.plugins.plugin_utils._progress import COMMAND, elapsed, progress
 
-MAKE_LOG = "DKMS (dkms-3.2.2) make.log for nvidia-current-550.163.01 for kernel 6.12.57+deb13-amd64 (x86_64)"
+MAKE_LOG = "DKMS (dkms-3.2.2) make.log for nvidia-current/550.163.01 for kernel 6.12.57+deb13-amd64 (x86_64)"
 DPKG_LOG = "2026-11-23 16:21:50 configure nvidia-kernel-dkms:amd64 550.163.01-2 <none>"
 
 
@@ -28,6 +28,10 @@ DPKG_LOG = "2026-11-23 16:21:50 configure nvidia-kernel-dkms:amd64 550.163.01-2 
         ("dpkg.log 2026-11-23 16:21:50 upgrade libcuda1:amd64 535.261.03-1 550.163.01-2", "unpacking libcuda1"),
         ("dpkg.log 2026-11-23 16:21:50 trigproc libc-bin:amd64 2.41-12 <none>", "running triggers of libc-bin"),
         ("dpkg.log 2026-11-23 16:21:50 status half-installed libcuda1:amd64 1", None),
+        (f"dpkg.log {DPKG_LOG}\ndpkg.log 2026-11-23 16:21:51 status half-configured nvidia-kernel-dkms:amd64 550.163.01-2",
+         "setting up nvidia-kernel-dkms"),
+        ("lists mirror.example.com_debian_dists_trixie_main_binary-amd64_Packages.xz", "fetching the lists of packages"),
+        (f"fetch libcuda1_550.163.01-2_amd64.deb\ndpkg.log {DPKG_LOG}", "setting up nvidia-kernel-dkms"),
         ("fetch libcuda1_550.163.01-2_amd64.deb", "fetching libcuda1"),
         ("fetch nvidia-driver-580.95.05-1.el9.x86_64.rpm", "fetching nvidia-driver-580.95.05-1.el9.x86_64"),
         ("dnf.rpm.log 2026-11-23T16:21:50+0000 SUBDEBUG Installed: kmod-nvidia-open-dkms-3:580.95.05-1.el9.noarch",
@@ -55,7 +59,8 @@ def test_the_command_reads_what_package_managers_write(tmp_path: Path) -> None:
     (tmp_path / "cache/apt/archives/partial").mkdir(parents=True)
     (tmp_path / "cache/apt/archives/partial/libcuda1_550.163.01-2_amd64.deb").write_text("")
     done = subprocess.run(["sh", "-c", COMMAND.replace("/var/", f"{tmp_path}/")], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"dkms {MAKE_LOG}", "fetch libcuda1_550.163.01-2_amd64.deb", f"dpkg.log {DPKG_LOG}"]
+    fetched = "fetch libcuda1_550.163.01-2_amd64.deb"
+    assert done.stdout.splitlines() == [f"dkms {MAKE_LOG}", fetched, fetched, "dpkg.log first", f"dpkg.log {DPKG_LOG}"]
     assert done.stderr == ""
 
 
