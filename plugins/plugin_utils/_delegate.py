@@ -66,15 +66,16 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _packages(values: Mapping[str, Any]) -> list[Delegate]:
+    """The transaction as it was resolved: without what packages only recommend."""
     manager, wanted = values["manager"], values["install"]
     downgrade, erase = bool(values.get("downgrade")), bool(values.get("erase"))
     if manager == "apt":
         args = {"allow_downgrade": downgrade, "lock_timeout": values["lock_timeout"], "update_cache": bool(values.get("refresh"))}
-        return [Delegate("ansible.builtin.apt", {"name": _pairs(wanted, "="), "state": "present", **args})]
+        return [Delegate("ansible.builtin.apt", {"name": _pairs(wanted, "="), "state": "present", "install_recommends": False, **args})]
     if manager == "zypper":
-        args = {"oldpackage": downgrade, "force_resolution": erase, "update_cache": bool(values.get("refresh"))}
+        args = {"oldpackage": downgrade, "force_resolution": erase, "update_cache": bool(values.get("refresh")), "disable_recommends": True}
         return [_zypper({"name": _pairs(wanted, "="), "state": "present", **args}, values)]
-    args = {"allow_downgrade": downgrade, "allowerasing": erase, "update_cache": bool(values.get("refresh"))}
+    args = {"allow_downgrade": downgrade, "allowerasing": erase, "update_cache": bool(values.get("refresh")), "install_weak_deps": False}
     return [_dnf({"name": _pairs(wanted, "-"), "state": "present", **args}, values)]
 
 

@@ -23,19 +23,21 @@ KEY_FILE = Delegate("ansible.builtin.copy", {"dest": "/etc/pki/rpm-gpg/K", "cont
 TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
     ("packages", {"manager": "apt", "install": DRIVER, **WORK}, [
         Delegate("ansible.builtin.apt", {"name": ["nvidia-kernel-dkms=550.163.01-2", "dkms"], "state": "present", "update_cache": True,
-                                         "allow_downgrade": False, "lock_timeout": 300}),
+                                         "install_recommends": False, "allow_downgrade": False, "lock_timeout": 300}),
     ]),
     ("packages", {"manager": "dnf", "install": RPM_DRIVER, **WORK, "erase": True, "downgrade": True}, [
         Delegate("ansible.builtin.dnf", {"name": ["kmod-nvidia-open-dkms-3:580.95.05-1.el9"], "state": "present", "update_cache": True,
-                                         "allow_downgrade": True, "allowerasing": True, "lock_timeout": 300, "use_backend": "dnf4"}),
+                                         "allow_downgrade": True, "allowerasing": True, "lock_timeout": 300, "install_weak_deps": False,
+                                         "use_backend": "dnf4"}),
     ]),
     ("packages", {"manager": "dnf5", "install": RPM_DRIVER, **WORK, "refresh": False}, [
         Delegate("ansible.builtin.dnf", {"name": ["kmod-nvidia-open-dkms-3:580.95.05-1.el9"], "state": "present", "update_cache": False,
-                                         "allow_downgrade": False, "allowerasing": False, "lock_timeout": 300, "use_backend": "dnf5"}),
+                                         "allow_downgrade": False, "allowerasing": False, "lock_timeout": 300, "install_weak_deps": False,
+                                         "use_backend": "dnf5"}),
     ]),
     ("packages", {"manager": "zypper", "install": [{"name": "nvidia-open", "version": "580.95.05-1"}], **WORK}, [
         Delegate("community.general.zypper", {"name": ["nvidia-open=580.95.05-1"], "state": "present", "update_cache": True,
-                                              "oldpackage": False, "force_resolution": False}, {"ZYPP_LOCK_TIMEOUT": "300"}),
+                                              "oldpackage": False, "force_resolution": False, "disable_recommends": True}, {"ZYPP_LOCK_TIMEOUT": "300"}),
     ]),
     ("packages_absent", {"manager": "apt", "names": ["nvidia-driver"], "purge": True, "lock_timeout": 9}, [
         Delegate("ansible.builtin.apt", {"name": ["nvidia-driver"], "state": "absent", "purge": True, "lock_timeout": 9}),
@@ -76,7 +78,7 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "values", "expected"), TABLE, ids=[f"{kind}-{values.get('manager', '')}" for kind, values, _expected in TABLE])
+@pytest.mark.parametrize(("kind", "values", "expected"), TABLE, ids=[f"{row[0]}-{row[1].get('manager', '')}" for row in TABLE])
 def test_what_a_step_is_delegated_to(kind: str, values: dict[str, Any], expected: list[Delegate]) -> None:
     assert delegates({"kind": kind, "values": values}) == expected
 
