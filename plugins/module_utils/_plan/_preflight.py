@@ -42,7 +42,12 @@ def no_gpu(inventory: Any, order: Order) -> Refusal | None:
 def owner_serves(inventory: Any, order: Order) -> bool:
     """Whether somebody else manages the driver of this node and it satisfies the wish: then there is nothing to do."""
     node = Node(inventory)
-    return _owner(node) is not None and order.state != "absent" and _satisfied(node, order)
+    return order.state != "absent" and _satisfied(node, order) and (_owner(node) is not None or _runfile_stays(node, order))
+
+
+def _runfile_stays(node: Node, order: Order) -> bool:
+    """Whether the driver is that of NVIDIA's .run installer, and nobody asked to replace it."""
+    return node.get("nvidia.driver.managed_by") == "runfile" and not order.replace_runfile
 
 
 def before(inventory: Any, order: Order, today: str | None = None) -> list[Refusal]:
@@ -107,22 +112,17 @@ def _owner(node: Node) -> str | None:
 
 
 def _owned(node: Node, order: Order) -> Iterator[Refusal]:
-    owner = _owner(node)
-    if owner is not None and not (order.state != "absent" and _satisfied(node, order)):
+    owner, serves = _owner(node), order.state != "absent" and _satisfied(node, order)
+    if owner is not None and not serves:
         yield refuse(node, _OWNERS[owner], version=node.driver_version or "none", wish=order.wish)
     runfile = node.get("packages.runfile")
-    if runfile and owner is None and not (order.replace_runfile and UNINSTALLER in (runfile.get("paths") or ())):
-        version = runfile.get("version") or "of unknown version"
-        if order.replace_runfile:
-            yield refuse(node, "ND-RUNFILE-NO-UNINSTALLER", version=version, uninstaller=UNINSTALLER)
-            return
-        yield refuse(
-            node,
-            "ND-RUNFILE",
-            version=version,
-            paths=join(runfile.get("paths") or ["/var/lib/nvidia"], 4),
-            use=({"replace_runfile": "true"},),
-        )
+    if not runfile or owner is not None or (serves and _runfile_stays(node, order)):
+        return
+    version, paths = runfile.get("version") or "of unknown version", runfile.get("paths") or ["/var/lib/nvidia"]
+    if not order.replace_runfile:
+        yield refuse(node, "ND-RUNFILE", version=version, paths=join(paths, 4), use=({"replace_runfile": "true"},))
+    elif UNINSTALLER not in paths:
+        yield refuse(node, "ND-RUNFILE-NO-UNINSTALLER", version=version, uninstaller=UNINSTALLER)
 
 
 def _satisfied(node: Node, order: Order) -> bool:

@@ -80,7 +80,9 @@ HOLDER = {"pid": 812, "name": "unattended-upgr"}
             {},
             [("warning", "ND-MIXED-ORIGIN", "packages")],
         ),
-        ("runfile-only", {}, {}, [("critical", "ND-RUNFILE", "node")]),
+        ("runfile-only", {}, {}, []),
+        ("runfile-only", {}, {"version": "595"}, [("critical", "ND-RUNFILE", "node")]),
+        ("runfile-leftovers", {}, {}, [("critical", "ND-RUNFILE", "node")]),
         ("runfile-only", {}, {"replace_runfile": True}, []),
         (
             "runfile-only",
@@ -148,9 +150,14 @@ def test_a_driver_of_somebody_else_serves_or_is_refused(profile: str, changes: d
     assert not _preflight.owner_serves(inventory, order_of(state="absent"))
 
 
-@pytest.mark.parametrize("profile", [GOOD, BARE, "runfile-only"])
+@pytest.mark.parametrize("profile", [GOOD, BARE, "runfile-leftovers"])
 def test_packages_and_nothing_are_nobody_elses(profile: str) -> None:
     assert not _preflight.owner_serves(node(profile), order_of())
+
+
+@pytest.mark.parametrize(("options", "serves"), [({}, True), ({"version": "595"}, False), ({"replace_runfile": True}, False)])
+def test_a_runfile_driver_that_satisfies_the_wish_is_fine(options: dict[str, Any], serves: bool) -> None:
+    assert _preflight.owner_serves(node("runfile-only"), order_of(**options)) is serves
 
 
 def headers(release: str, state: bool | None = False) -> dict[str, Any]:
@@ -358,7 +365,7 @@ def test_words_before(profile: str, changes: dict[str, Any], options: dict[str, 
 
 def test_what_would_do_is_named_as_options() -> None:
     assert after(BARE, {}, chosen("550.163.01"), NOTHING)[0].use == ({"version": "580"},)
-    assert _preflight.before(node("runfile-only"), order_of(), TODAY)[0].use == ({"replace_runfile": "true"},)
+    assert _preflight.before(node("runfile-leftovers"), order_of(), TODAY)[0].use == ({"replace_runfile": "true"},)
 
 
 def test_a_date_ends_the_support_of_a_branch_that_the_table_still_calls_supported() -> None:
