@@ -37,7 +37,8 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
     ]),
     ("packages", {"manager": "zypper", "install": [{"name": "nvidia-open", "version": "580.95.05-1"}], **WORK}, [
         Delegate("community.general.zypper", {"name": ["nvidia-open=580.95.05-1"], "state": "present", "update_cache": True,
-                                              "oldpackage": False, "force_resolution": False, "disable_recommends": True}, {"ZYPP_LOCK_TIMEOUT": "300"}),
+                                              "oldpackage": False, "force_resolution": False, "disable_recommends": True},
+                 {"ZYPP_LOCK_TIMEOUT": "300"}),
     ]),
     ("packages_absent", {"manager": "apt", "names": ["nvidia-driver"], "purge": True, "lock_timeout": 9}, [
         Delegate("ansible.builtin.apt", {"name": ["nvidia-driver"], "state": "absent", "purge": True, "lock_timeout": 9}),
