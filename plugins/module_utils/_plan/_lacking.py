@@ -17,14 +17,14 @@ from ._cards import cards_of, flavours
 from ._choose import revision_of
 from ._deliverables import Kernel, filled
 from ._node_state import kernels_to_boot
-from ._packages_part import EXACT, Present, installed, kernels_of, names_of, present, roles, sets_of
+from ._packages_part import EXACT, Present, around, installed, kernels_of, names_of, present, roles, sets_of
 from ._repositories import attempts
 from ._request import pinning_here
 from .branch import Installed, choose_branch
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["There", "lacking", "reasons_of", "stays"]
+__all__ = ["There", "lacking", "others_driver", "reasons_of", "stays"]
 
 
 class There(NamedTuple):
@@ -48,6 +48,21 @@ def stays(inventory: Inventory, order: Order, today: str | None = None) -> There
             return There(attempt.deliverer, found,
                          Chosen(found.version, found.branch, row.flavour, attempt.deliverer.id, row.build, found.revision))
     return None
+
+
+def others_driver(inventory: Inventory, order: Order) -> str | None:
+    """What to say of a driver whose packages are of a maker that our table does not know, where it serves the wish and every card:
+    it stays as it is. None for any other."""
+    driver = inventory.nvidia.get("driver") or {}
+    origin, version = driver.get("origin"), driver.get("installed_version")
+    if not origin or not version or not driver.get("packages") or order.origin != "auto" or order.state != "present":
+        return None
+    known = {one.maker for one in around(inventory)}
+    flavour = driver.get("kernel_module")
+    left = flavours(cards_of(Node(inventory).nvidia), int(version.partition(".")[0]))
+    if origin in known or not order.wish.allows(version) or not left or (flavour and flavour not in left):
+        return None
+    return f"{version} of {origin} is installed and {order.wish} allows it: it stays as {origin} packs it"
 
 
 def lacking(inventory: Inventory, order: Order, there: There) -> list[str]:

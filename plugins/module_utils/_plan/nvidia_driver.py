@@ -18,7 +18,7 @@ from . import _configuration, _preflight
 from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
 from ._hold import locks_of
-from ._lacking import lacking, reasons_of, stays
+from ._lacking import lacking, others_driver, reasons_of, stays
 from ._predict import predict
 from ._record import record_step
 from ._repositories import Attempt, attempts
@@ -50,6 +50,9 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
         return Plan("refused" if nobody.severity == "critical" else "skipped", reasons=(nobody.message,), refusals=(nobody,))
     if _preflight.owner_serves(inventory, order):
         return Plan("nothing_to_do", reasons=(_owner_words(inventory, order),))
+    words = others_driver(inventory, order)
+    if words:
+        return Plan("nothing_to_do", reasons=(words,))
     there = stays(inventory, order, today)
     if there is not None and not lacking(inventory, order, there):
         return _without_packages(inventory, order, holding(inventory, there.deliverer), there.chosen, today)
@@ -71,7 +74,7 @@ def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, 
     """Packages are as they should be: what is left is configuration, or the end of a transaction that broke off."""
     repair = repair_steps(inventory, order, deliverer)
     steps = [*repair, *_configuration.steps(inventory, order, chosen, deliverer, ())]
-    reasons = tuple(reasons_of(inventory, order, chosen, today))
+    reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
     if not steps:
         return Plan("nothing_to_do", reasons=reasons, chosen=chosen, reboot_reasons=reboot)
@@ -79,18 +82,19 @@ def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, 
     if _stopped(refusals):
         return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
     record = record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))
-    drift = tuple(_configuration.drift(inventory, order))
-    return Plan("change", (*record, *steps), (*reasons, *drift), refusals, chosen, (), reboot, _touched(inventory, steps))
+    return Plan("change", (*record, *steps), reasons, refusals, chosen, (), reboot, _touched(inventory, steps))
 
 
 def select(
     inventory: Inventory, order: Order, ask: Callable[[Attempt], Offer], today: str | None = None
 ) -> Selected | list[Refusal]:
     """The first attempt that serves the order; ask opens the package manager for one and returns its offer. Else the refusals of
-    the first, where no later one was allowed."""
+    the first, with the origin to ask for where a later one may serve what was wished."""
     refused: list[Refusal] = []
     for attempt in attempts(inventory, order):
         if attempt.unserved_only and not all(one.code in UNSERVED for one in refused):
+            refused = [one._replace(use=(*one.use, {"origin": "nvidia"})) if one.code == "ND-VERSION-NOT-OFFERED" else one
+                       for one in refused]
             continue
         found = choose(inventory, order, attempt.deliverer, ask(attempt), today)
         if isinstance(found, tuple):
@@ -120,7 +124,7 @@ def plan(
 ) -> Plan:
     """What to do, in its order: repair, key and file of repositories, holds, packages, configuration; the record of it comes
     first. Or what stands in the way, with the transaction that was resolved."""
-    reasons = tuple(reasons_of(inventory, order, chosen, today))
+    reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     before = _preflight.before(inventory, order, today)
     after = [] if closure.error is not None else _preflight.after(inventory, order, chosen, closure, today)
     refusals = (*before, *refusals_of(inventory, order, chosen, request, closure), *after)
