@@ -193,13 +193,7 @@ def _held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iter
     """Holds of others on these packages. Our own are replaced by the plan."""
     from .._inventory._package_locks import holds
 
-    record = node.get("packages.record") or {}
-    ours = {str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())}
-    locks = [
-        lock
-        for lock in node.items("packages.locks")
-        if not str(lock.get("path")).startswith(OWN_PREFERENCES) and str(lock.get("pattern")) not in ours
-    ]
+    locks = [lock for lock in node.items("packages.locks") if not _replaced(node, lock)]
     installed: dict[str, Any] = node.get("packages.installed") or {}
     held = {package: [lock for lock in locks if holds(lock, package)] for package in packages}
     marked = [
@@ -215,6 +209,17 @@ def _held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iter
         yield refuse(node, "ND-HELD", "packages", packages=join(marked), names=" ".join(marked))
     elif names:
         yield refuse(node, "ND-LOCKED-VERSION", "packages", packages=join(names), paths=join(paths), path=paths[0])
+
+
+def _replaced(node: Node, lock: dict[str, Any]) -> bool:
+    """Whether a plan replaces this lock itself: one of ours, or that of NVIDIA's pinning package, which goes with its driver."""
+    record = node.get("packages.record") or {}
+    ours = {str(pattern) for entry in record.get("locks") or () for pattern in entry.get("patterns", ())}
+    path = str(lock.get("path"))
+    pinned = "nvidia-driver-pinning" in path and any(
+        str(name).startswith("nvidia-driver-pinning") for name in node.get("packages.installed") or {}
+    )
+    return path.startswith(OWN_PREFERENCES) or str(lock.get("pattern")) in ours or pinned
 
 
 def _lock(node: Node, order: Order) -> Iterator[Refusal]:

@@ -60,6 +60,7 @@ DAEMON = {"health.gpu_holders": [holder("nvidia-persiste", 900, service=True)]}
 KUBELET = {"name": "kubelet", "node": "node1", "drained": False}
 SLURMD = {"name": "slurmd", "node": "node1", "drained": False}
 PIN = {"kind": "apt_pin", "pattern": "nvidia-* libcuda1", "path": "/etc/apt/preferences.d/site", "pin": "version 535.*", "priority": 1001}
+PINNING = {**PIN, "path": "/etc/apt/preferences.d/nvidia-driver-pinning-580.pref", "pin": "version 580.*"}
 HOLDER = {"pid": 812, "name": "unattended-upgr"}
 
 
@@ -106,6 +107,13 @@ HOLDER = {"pid": 812, "name": "unattended-upgr"}
             {"version": "595"},
             [],
         ),
+        (
+            LOOSE,
+            {"packages.locks": [PINNING], "packages.installed.nvidia-driver-pinning-580": {"version": "580-1"}},
+            {"version": "595"},
+            [],
+        ),
+        (LOOSE, {"packages.locks": [PINNING]}, {"version": "595"}, [("critical", "ND-LOCKED-VERSION", "packages")]),
         (LOOSE, {"nvidia.driver.origin": "ppa"}, {"version": "595"}, [("critical", "ND-THIRD-PARTY", "packages")]),
         (LOOSE, {"nvidia.driver.origin": "ppa"}, {"version": "580"}, []),
         (BARE, {"packages.lock_holder": HOLDER}, {}, [("warning", "ND-PACKAGE-MANAGER-BUSY", "packages")]),
