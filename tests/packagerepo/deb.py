@@ -45,7 +45,7 @@ def control(package: Package) -> str:
     lines = [f"Package: {package.name}", f"Source: {package.source}" if package.source else "", f"Version: {package.version}",
              f"Architecture: {package.architecture}", f"Section: {package.section}", "Priority: optional",
              f"Multi-Arch: {package.multi_arch}" if package.multi_arch else "",
-             f"Maintainer: {package.vendor or 'gpufleet tests'} <nobody@example.org>", f"Installed-Size: {size}"]
+             f"Maintainer: {package.vendor or 'gpufleet tests <nobody@example.org>'}", f"Installed-Size: {size}"]
     lines += [f"{FIELDS[name]}: {', '.join(values)}" for name, values in package.relations.items() if name in FIELDS]
     return "".join(f"{line}\n" for line in [*lines, f"Description: {package.summary}"] if line)
 
