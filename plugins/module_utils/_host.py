@@ -277,10 +277,14 @@ def _start(name: str, start: Callable[[], Child]) -> Child:
         raise HostError("unreadable", f"{name}: no process could be started: {error.strerror}") from None
 
 
+# A package manager finds its mirror through these, where the task sets them.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+
+
 def _environment() -> dict[str, str]:
     known = os.environ.get("PATH", "").split(":")
     path = [*[folder for folder in known if folder.startswith("/")], *[folder for folder in _EXTRA_PATH if folder not in known]]
-    kept = {name: os.environ[name] for name in ("HOME", "USER", "XDG_RUNTIME_DIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "XDG_RUNTIME_DIR", *_PROXIES) if name in os.environ}
     return {**kept, "PATH": ":".join(path), "LC_ALL": "C", "LANG": "C", "LANGUAGE": "C", "TERM": "dumb", "NO_COLOR": "1"}
 
 

@@ -48,6 +48,13 @@ def test_run(code: str, expected: Any) -> None:
     assert (output.rc, output.stdout, output.stderr, output.error) == expected
 
 
+def test_a_program_finds_the_proxy_of_the_task_and_nothing_else_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("LD_PRELOAD_PATH_OF_THE_TASK", "x")
+    output = LiveHost().run([PYTHON, "-c", "import os; print(os.environ['https_proxy'], 'LD_PRELOAD_PATH_OF_THE_TASK' in os.environ)"])
+    assert output.stdout == "http://proxy.example:3128 False\n"
+
+
 def test_a_program_that_is_not_installed_is_not_found() -> None:
     with pytest.raises(HostError) as caught:
         LiveHost().run(["gpufleet-no-such-program"])
