@@ -99,7 +99,7 @@ def _admit(state: State, path: str, fields: dict[str, str]) -> None:
         return
     if fields.get("vermagic", "").split(" ")[0] != state["release"]:
         raise Refusal("Exec format error")
-    if state["secure_boot"] and fields.get("signer") not in state["keys"]:
+    if state["secure_boot"] and not _trusted(state, fields):
         raise Refusal("Key was rejected by service")
     depends = [one for one in fields.get("depends", "").replace("-", "_").split(",") if one]
     if any(one not in state["modules"] for one in depends):
@@ -112,10 +112,16 @@ def _admit(state: State, path: str, fields: dict[str, str]) -> None:
     state["modules"][name] = {
         "stem": Path(path).name.split(".ko")[0].replace("-", "_"), "depends": depends, "version": fields.get("version"),
         "srcversion": fields.get("srcversion"), "license": fields.get("license", ""), "intree": fields.get("intree") == "Y",
-        "signer": fields.get("signer"),
+        "trusted": _trusted(state, fields),
     }
     if not fields.get("intree"):
         log(f"{name}: loading out-of-tree module taints kernel.")
+
+
+def _trusted(state: State, fields: dict[str, str]) -> bool:
+    """Whether the kernel knows the key: its own has signed what came with it."""
+    signer = fields.get("signer")
+    return bool(signer) and (fields.get("intree") == "Y" or signer in state["keys"])
 
 
 def modprobe(words: list[str]) -> int:

@@ -67,7 +67,7 @@ def _render(state: dict[str, Any]) -> tuple[Machine, Profile]:
     for name, module in state["modules"].items():
         holders = [other for other, about in state["modules"].items() if name in about["depends"]]
         modules.loaded(machine, name, module["version"], pci=name in ("nvidia", "nouveau"), holders=holders)
-        flags = (("P", module["license"] == "NVIDIA"), ("O", not module["intree"]), ("E", module["signer"] not in state["keys"]))
+        flags = (("P", module["license"] == "NVIDIA"), ("O", not module["intree"]), ("E", not module["trusted"]))
         machine.values(f"/sys/module/{name}", taint="".join(flag for flag, is_set in flags if is_set), srcversion=module["srcversion"])
     machine.folder("/sys/module")
     return machine, profile

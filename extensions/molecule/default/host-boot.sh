@@ -64,6 +64,17 @@ case "${last-}" in [0-9]*) exec /run/fakegpu/kmod/depmod "$@" ;; esac
 exec /run/fakegpu/kmod/depmod "$@" "$(cat /proc/sys/kernel/osrelease)"
 EOF
     printf '#!/bin/sh\ncat /run/fakegpu/kernel.log\n' | divert dmesg
+    # The real one asks for a file system that only firmware has.
+    divert mokutil <<'EOF'
+#!/bin/sh
+variable=$(echo /sys/firmware/efi/efivars/SecureBoot-*)
+case "$*" in
+--sb-state)
+    [ -e "$variable" ] || { echo "EFI variables are not supported on this system" >&2; exit 255; }
+    case $(od -An -tu1 -j4 -N1 "$variable") in *1) echo "SecureBoot enabled" ;; *) echo "SecureBoot disabled" ;; esac ;;
+*) exec mokutil.kernel "$@" ;;
+esac
+EOF
     divert uname <<'EOF'
 #!/bin/sh
 release=$(cat /proc/sys/kernel/osrelease)

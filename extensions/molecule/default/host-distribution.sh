@@ -9,6 +9,12 @@ set -eu
 # Where apt and dnf would find it is the container's matter, so hosts see it at a place of its own.
 at=/fakegpu/repositories
 ln -sfn /fakegpu/checkout/build/molecule/repositories $at
+# NVIDIA's, as a mirror has them: below the path of NVIDIA's own server.
+for repository in "$at"/nvidia-*; do
+    folder=/srv/mirror/compute/cuda/repos/${repository##*/nvidia-}
+    mkdir -p "$folder"
+    ln -sfn "$repository" "$folder/x86_64"
+done
 
 yum_repository() {  # folder, id, name, base, key
     printf '[%s]\nname=%s\nbaseurl=%s\nenabled=1\ngpgcheck=1\ngpgkey=file://%s\n' "$2" "$3" "$4" "$5" >"$1/$2.repo"
