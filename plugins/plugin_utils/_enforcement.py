@@ -83,17 +83,21 @@ class _Run:
         self._inspect(asked)
         if waits:
             self._wait(asked, _BUSY, self._options["busy_timeout"], "waiting for jobs to end")
-        if any(one["code"] in _LOCKED for one in self._refusals()) and not self._stops():
+        locked = [one for one in self._refusals() if one["code"] in _LOCKED]
+        if locked and not self._stops():
+            planned = self.answer
             self._inspect({**asked, "wait_for_lock": 0})
             self._wait({**asked, "wait_for_lock": 0}, _LOCKED, self._options["wait_for_lock"], "waiting for the package manager")
             if not self._stops():
                 self._inspect(asked)  # the plan's own waiting times are the order's again
+            elif self._stops() <= set(_LOCKED):
+                self.answer = _outcome.refused(planned, [{**one, "severity": "critical"} for one in locked], self._diff)
 
     def _wait(self, asked: dict[str, Any], codes: tuple[str, ...], limit_s: int, doing: str) -> None:
         deadline = time.monotonic() + limit_s
         while self._stops() and self._stops() <= set(codes) and time.monotonic() < deadline:
             told = next(one["message"] for one in self._refusals() if one["code"] in codes)
-            self._node.say(f"{doing}, {limit_s} s at most: {told}")
+            self._node.say(f"{doing}, {limit_s} s at most: {told.partition(';')[0]}")
             time.sleep(min(_ASK_AGAIN_S, max(deadline - time.monotonic(), 0)))
             self._inspect(asked)
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import refused_screen
 
 __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
@@ -35,7 +37,8 @@ def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], di
     known = [one for one in answer["plan"]["refusals"] if one["code"] not in new]
     plan = {**answer["plan"], "status": "refused", "refusals": [*refusals, *known]}
     told = [f"{one['code']}: {one['message']} -> {one['remedy'].partition(chr(10))[0]}" for one in refusals]
-    found = {**answered(answer, diff), "status": "refused", "plan": plan, "after": answer.get("before")}
+    text = refused_screen(answer.get("text") or [""], [Refusal(**{**one, "use": ()}) for one in refusals])
+    found = answered({**answer, "status": "refused", "plan": plan, "after": answer.get("before"), "text": text}, diff)
     return {**found, "changed": False, "failed": True, "msg": f"nothing was changed: {'; '.join(told)}"}
 
 

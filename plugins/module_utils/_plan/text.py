@@ -11,7 +11,7 @@ from typing import Any
 from .._check.report_text import clean
 from .steps import Plan, Refusal, Step, Verification
 
-__all__ = ["screen"]
+__all__ = ["refused_screen", "screen"]
 
 WIDTH = 100
 _LABEL = 13
@@ -30,6 +30,12 @@ def screen(
 ) -> list[str]:
     """The lines. before: nvidia.driver of the facts; verification: of the node as it is."""
     return [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib)]
+
+
+def refused_screen(text: Sequence[str], refusals: Sequence[Refusal]) -> list[str]:
+    """The screen of a plan that was to be done, with what came in the way afterwards."""
+    head = [*_row("NVIDIA driver", _TITLES["refused"]), *_stops(refusals, "critical")]
+    return [line.rstrip() for line in (*head, *text[1:])]
 
 
 def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | None, download_kib: int | None) -> Iterator[str]:

@@ -269,6 +269,25 @@ def test_another_package_manager_is_waited_for(tmp_path: Path) -> None:
     assert (tmp_path / "one").exists()
 
 
+def test_a_package_manager_that_does_not_end(tmp_path: Path) -> None:
+    lock = Refusal("ND-PACKAGE-MANAGER-BUSY", "warning", "apt-get (77) works; wait_for_lock is 1 s", "ps -fp 77")
+    plan = plan_of(tmp_path)
+    locked = {**plan, "plan": {**plan["plan"], "refusals": [as_plain(lock)]}}
+    other = lock._replace(severity="critical", message="apt-get (77) works; wait_for_lock is 0 s")
+    played = Played(tmp_path, [locked, refused(other)], "--diff", arguments={"wait_for_lock": 1})
+    assert played.result["msg"] == (
+        "nothing was changed: ND-PACKAGE-MANAGER-BUSY: apt-get (77) works; wait_for_lock is 1 s -> ps -fp 77"
+    )
+    assert (played.result["failed"], played.result["changed"], played.result["status"]) == (True, False, "refused")
+    assert played.result["text"] == [
+        "NVIDIA driver refused, nothing is changed",
+        "Refused       ND-PACKAGE-MANAGER-BUSY apt-get (77) works; wait_for_lock is 1 s",
+        "              -> ps -fp 77",
+        TEXT[1],
+    ]
+    assert set(played.said) == {"[localhost] waiting for the package manager, 1 s at most: apt-get (77) works"}
+
+
 def test_a_plan_that_another_run_made_stale_is_made_again(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir(mode=0o700)
