@@ -81,7 +81,8 @@ def test_a_set_whose_parts_want_another_driver_is_none(depends: tuple[str, ...])
 
 
 @pytest.mark.parametrize(("name", "version"), [
-    ("libcuda1", "550.163.01-2; rm -rf /"), ("libcuda1", "\u0665\u0665\u0660.163.01-2"), ("libcuda1", "../../550"), ("libcuda1", "550.163.01-2\nPin: x"),
+    ("libcuda1", "550.163.01-2; rm -rf /"),
+    ("libcuda1", "\u0665\u0665\u0660.163.01-2"), ("libcuda1", "../../550"), ("libcuda1", "550.163.01-2\nPin: x"),
     ("libcuda1;x", "550.163.01-2"), ("libcuda1", ""),
 ])
 def test_hostile_metadata_is_left_out(name: str, version: str) -> None:

@@ -231,15 +231,30 @@ def test_a_box_with_nvswitches_falls_to_nvidia_where_the_distribution_has_no_fab
 
 def test_the_order_of_the_steps() -> None:
     plan = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", version="580.95.05", origin="nvidia")
-    assert [f"{step.kind} {step.values.get('path') or names(Plan('change', (step,)))[:1] or ''}" for step in plan.steps][:7] == [
+    assert [f"{step.kind} {step.values.get('path') or names(Plan('change', (step,)))[:1] or ''}" for step in plan.steps][:8] == [
         "file /var/lib/gpufleet/nvidia_driver.json",
         "key /usr/share/keyrings/gpufleet-nvidia-ubuntu.asc",
         "file /etc/apt/sources.list.d/gpufleet-nvidia-ubuntu.sources",
         "packages ['nvidia-driver-pinning-580.95.05']",
+        "file /etc/apt/preferences.d/gpufleet-0-others.pref",
         "file /etc/modprobe.d/gpufleet-nvidia.conf",
         "packages ['libnvidia-compute-580=580.95.05-0ubuntu1']",
         "command ",
     ]
+
+
+def test_other_makers_stay_out_of_a_held_driver() -> None:
+    path = "/etc/apt/preferences.d/gpufleet-0-others.pref"
+    inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580", "origin": "nvidia"})
+    lines = inventory.packages["own_files"][path].splitlines()
+    assert lines[0] == "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from nvidia_ubuntu."
+    assert lines[2:] == ["Pin: release o=Ubuntu", "Pin-Priority: 100"]
+    free = planned(inventory, "ubuntu-24.04", version="580", origin="nvidia", hold=False)
+    assert f"remove {path}" in [step.what for step in free.steps]
+    back = planned(inventory, "ubuntu-24.04", version=">=580", origin="distribution", state="latest", allow_downgrade=False)
+    text = next(step.values["content"] for step in back.steps if step.values.get("path") == path)
+    assert "Pin: release o=NVIDIA\n" in text
+    assert "o=Ubuntu" not in text
 
 
 def test_a_node_without_gpu_is_skipped_or_refused() -> None:

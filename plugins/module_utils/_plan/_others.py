@@ -1,0 +1,57 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private: what keeps the packages of other makers out of a held driver, where apt has several makers of one name.
+
+A hold names versions, and a pin of apt cannot name a maker besides: "580.*" would let Ubuntu's 580.126 replace NVIDIA's 580.105.
+"""
+
+from __future__ import annotations
+
+from .._inventory._inventory import Inventory
+from .._knowledge.delivery import Deliverer
+from ._packages_part import around
+from .order import Order
+from .steps import Step
+
+__all__ = ["OTHERS", "others_steps"]
+
+# Sorts before the files of the hold and of a transaction: the first record that fits a version counts.
+OTHERS = "/etc/apt/preferences.d/gpufleet-0-others.pref"
+_HEAD = "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from {origin}.\n"
+# 100 is the priority of what is installed: such a version is taken where nothing else is there, and replaces nothing.
+_RECORD = "Package: {names}\nPin: release o={maker}\nPin-Priority: 100\n"
+
+
+def others_steps(inventory: Inventory, order: Order, deliverer: Deliverer, changes: bool) -> list[Step]:
+    """Write the file where other makers can be seen, take it away where none is or no hold is wanted. Without changes of packages
+    a file that is not there is not missed: nobody had it from us."""
+    if deliverer.manager != "apt":
+        return []
+    there = (inventory.packages.get("own_files") or {}).get(OTHERS)
+    rivals = _rivals(inventory, deliverer) if order.hold else []
+    if not rivals:
+        return [Step("file_absent", f"remove {OTHERS}", "it is not needed", {"path": OTHERS})] if there is not None else []
+    records = [_RECORD.format(names=" ".join(deliverer.hold_patterns), maker=maker) for maker in rivals]
+    text = _HEAD.format(origin=deliverer.id) + "\n".join(records)
+    if there == text or (there is None and not changes):
+        return []
+    reason = f"packages of {' and '.join(rivals)} with the same names stay out of the held driver"
+    return [Step("file", f"write {OTHERS}", reason, {"path": OTHERS, "content": text, "mode": "0644"}, undo=f"rm {OTHERS}")]
+
+
+def _rivals(inventory: Inventory, deliverer: Deliverer) -> list[str]:
+    """What the other deliverers' repositories call themselves, of those that the node has."""
+    every = [one for one in around(inventory) if one.match != deliverer.match and _has(inventory, one)]
+    # Of one maker only what comes later is one: a release stays as it is below its backports.
+    found = [one for one in every if one.maker != deliverer.maker or one.rank > deliverer.rank]
+    return sorted({rule["o"] for one in found for rule in one.match if "o" in rule and not set("*?[\n") & set(rule["o"])})
+
+
+def _has(inventory: Inventory, deliverer: Deliverer) -> bool:
+    own = [entry for entry in inventory.packages.get("repositories") or () if entry.get("enabled", True)]
+    row = deliverer.repository
+    if row.get("path"):
+        return any(str(row["path"]).rstrip("/") in uri for entry in own for uri in entry["uris"])
+    if row.get("suite"):
+        return any(row["suite"] in entry["suites"] for entry in own)
+    return True  # the release's own
