@@ -15,8 +15,9 @@ from .steps import Step
 
 __all__ = ["OTHERS", "others_steps"]
 
-# Sorts before the files of the hold and of a transaction: the first record that fits a version counts.
-OTHERS = "/etc/apt/preferences.d/gpufleet-0-others.pref"
+# Sorts before the files of the hold and of a transaction, since the first record that fits a version counts; private states leave out
+# what begins like this.
+OTHERS = "/etc/apt/preferences.d/gpufleet-nvidia-0-others.pref"
 _HEAD = "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from {origin}.\n"
 # 100 is the priority of what is installed: such a version is taken where nothing else is there, and replaces nothing.
 _RECORD = "Package: {names}\nPin: release o={maker}\nPin-Priority: 100\n"

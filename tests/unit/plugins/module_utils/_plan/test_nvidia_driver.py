@@ -236,7 +236,7 @@ def test_the_order_of_the_steps() -> None:
         "key /usr/share/keyrings/gpufleet-nvidia-ubuntu.asc",
         "file /etc/apt/sources.list.d/gpufleet-nvidia-ubuntu.sources",
         "packages ['nvidia-driver-pinning-580.95.05']",
-        "file /etc/apt/preferences.d/gpufleet-0-others.pref",
+        "file /etc/apt/preferences.d/gpufleet-nvidia-0-others.pref",
         "file /etc/modprobe.d/gpufleet-nvidia.conf",
         "packages ['libnvidia-compute-580=580.95.05-0ubuntu1']",
         "command ",
@@ -244,7 +244,7 @@ def test_the_order_of_the_steps() -> None:
 
 
 def test_other_makers_stay_out_of_a_held_driver() -> None:
-    path = "/etc/apt/preferences.d/gpufleet-0-others.pref"
+    path = "/etc/apt/preferences.d/gpufleet-nvidia-0-others.pref"
     inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580", "origin": "nvidia"})
     lines = inventory.packages["own_files"][path].splitlines()
     assert lines[0] == "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from nvidia_ubuntu."
