@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from . import _inventory  # noqa: F401 (first: from then on each module in an archive is compiled once)
 from ._check._node import Node
 from ._check.run import check
 from ._host import Host, HostError
