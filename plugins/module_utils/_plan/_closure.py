@@ -67,7 +67,9 @@ def _of_driver(version: str, chosen: Chosen) -> bool:
 
 def _foreign(node: Node, inventory: Inventory, order: Order, request: Request, closure: Closure) -> Iterator[Refusal]:
     gone = [change.name for change in closure.changes if change.action == "remove" and change.name not in request.remove]
-    patterns = [pattern for one in around(inventory) for pattern in one.hold_patterns]
+    # Prebuilt modules are never held, and are of the driver all the same.
+    patterns = [pattern for one in around(inventory) for pattern in (*one.hold_patterns, *one.patterns)
+                if pattern in one.hold_patterns or (pattern.startswith("linux-") and "nvidia" in pattern)]
     driver = node.get("nvidia.driver.packages") or {}
     others = [name for name in gone if name not in driver
               and (_OTHERS.search(name) or not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))]

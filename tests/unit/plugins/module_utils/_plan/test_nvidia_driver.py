@@ -156,6 +156,11 @@ CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] =
      ["libnvidia-cfg1-580", "libnvidia-compute-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open", "nvidia-firmware-580-580.95.05",
       "nvidia-headless-580-open", "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
       "nvidia-utils-580"]),
+    # From prebuilt modules to a branch that has none for a kernel of this node.
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "595.58.03-0ubuntu0.24.04.1",
+     ["libnvidia-cfg1-580", "libnvidia-compute-580", "linux-modules-nvidia-580-open-6.8.0-88-generic",
+      "linux-modules-nvidia-580-open-6.8.0-90-generic", "linux-modules-nvidia-580-open-generic", "nvidia-compute-utils-580",
+      "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open", "nvidia-utils-580"]),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "3:595.71.05-1.el9", []),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "580", "flavour": "proprietary"}, "3:580.105.08-1.el9",
      ["kmod-nvidia-open-dkms"]),
