@@ -12,9 +12,6 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from . import _inventory  # noqa: F401 (first: from then on each module in an archive is compiled once)
-from ._check._node import Node
-from ._check.run import check
 from ._host import Host, HostError
 from ._inventory._facts import facts
 from ._inventory._gather import gather
@@ -51,6 +48,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
     keys of repositories. today: YYYY-MM-DD. user: who this runs as. OrderError for a code to acknowledge that nothing has.
     """
+    from ._check.run import check  # after `_inventory`, from whose import on each module in an archive is compiled only once
+
     _refuse_unknown_codes(order)
     last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
     inventory = gather(host, timeout=timeout, change=True)
@@ -160,6 +159,7 @@ class _Refused(Exception):
 
 
 def _refusal(inventory: Inventory, code: str, subject: str = "node", **words: Any) -> Refusal:
+    from ._check._node import Node
     from ._plan._refuse import refuse
 
     return refuse(Node(inventory), code, subject, **words)
