@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.ansible_release import __version__ as core_version
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -22,6 +23,11 @@ _STEP_LIMIT_S = 6 * 3600  # a limit kills the package manager in mid-work, so it
 _POLL_S = (1, 1, 2, 3, 5)
 _REPORT_S = 10
 _LOST_S = 300  # an absent connection; the step goes on without us
+# A job that is killed, or whose node is restarted, leaves a file that says "started" for ever. Its wrapper has the id as a word of
+# its own among its arguments; the bracket keeps grep from finding itself.
+_JOB = re.compile(r"([a-z]?)([0-9]{1,20})\.[0-9]{1,20}", re.ASCII)
+_WORKERS = "grep -lszx -e '{0}[{1}]{2}' /proc/[0-9]*/cmdline; echo looked"
+_GONE = "its process on the node has ended without a result: it was killed, or the node was restarted"
 
 
 class Delegating:
@@ -103,18 +109,32 @@ class Delegating:
                 result = self._job(job, folder, "status")
                 if time.monotonic() - told >= _REPORT_S and not result.get("finished"):
                     told = time.monotonic()
-                    doing = progress(str(self.command(COMMAND)["stdout"]))
-                    self.say(f"{title} ({elapsed(told - begun)}){f': {doing}' if doing else ''}")
-                    if not alive():
-                        return {"failed": True, "msg": "another run took this node over while the connection was lost"}
+                    result = self._looked_after(job, folder, result, f"{title} ({elapsed(told - begun)})", alive)
                 answered = time.monotonic()
-            except AnsibleConnectionFailure:
+            except AnsibleError as error:  # not every connection has its own error for a file that does not get through
                 if time.monotonic() - answered > _LOST_S:
-                    raise
+                    raise AnsibleConnectionFailure(str(error)) from error
                 self._reset()
         if job and result.get("finished"):
             self._job(job, folder, "cleanup")
         return {key: value for key, value in result.items() if key not in ("ansible_job_id", "started", "finished", "results_file")}
+
+    def _looked_after(self, job: str, folder: str, result: dict[str, Any], title: str, alive: Callable[[], bool]) -> dict[str, Any]:
+        """Tell what a job is doing; its result as far as it is known, or a failure where nobody works on it any more."""
+        if self._is_gone(job):
+            found = self._job(job, folder, "status")  # it may just have ended as it should
+            return found if found.get("finished") else {"failed": True, "finished": True, "msg": _GONE}
+        doing = progress(str(self.command(COMMAND)["stdout"]))
+        self.say(f"{title}{f': {doing}' if doing else ''}")
+        return result if alive() else {"failed": True, "msg": "another run took this node over while the connection was lost"}
+
+    def _is_gone(self, job: str) -> bool:
+        match = _JOB.fullmatch(job)
+        if not match:
+            return False
+        letter, number = match.groups()
+        told = str(self.command(_WORKERS.format(letter, number[0], number[1:]))["stdout"]).split()
+        return told == ["looked"]
 
     def _job(self, job: str, folder: str, mode: str) -> dict[str, Any]:
         """The module without its action, which would look for the folder again each time, and in another home of a local user."""

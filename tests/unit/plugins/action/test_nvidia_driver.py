@@ -217,6 +217,31 @@ def test_a_slow_step_that_fails(tmp_path: Path) -> None:
     assert result["msg"].splitlines()[0].endswith(": no compiler")
 
 
+# Ends all that would report the end of the step: the wrappers of its job, above it in the tree of processes, and itself.
+KILL_JOB = """
+import os
+pid, doomed = os.getpid(), []
+while pid > 1:
+    doomed.append(pid)
+    pid = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+    if b"async_wrapper.py" not in open(f"/proc/{pid}/cmdline", "rb").read() and len(doomed) > 2:
+        break
+for pid in reversed(doomed):
+    os.kill(pid, 9)
+"""
+
+
+def test_a_slow_step_that_was_killed_with_all_that_watched_it(tmp_path: Path) -> None:
+    slow = Step("command", "build it", "", {"argv": [sys.executable, "-c", KILL_JOB]}, slow=True)
+    played = Played(tmp_path, [plan_of(tmp_path, slow), NOTHING])
+    assert (played.result["failed"], played.result["failed_step"], played.result["open_steps"]) == (True, "build it", [])
+    assert played.result["msg"].splitlines()[0] == (
+        "step 2 of 2 failed: build it: its process on the node has ended without a result: it was killed, or the node was restarted"
+    )
+    assert played.lease_is_free
+    assert list((tmp_path / ".ansible_async").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
