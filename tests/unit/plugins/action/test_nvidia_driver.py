@@ -261,6 +261,11 @@ def test_what_stands_in_the_way_stops_before_the_first_change(tmp_path: Path, pl
     assert not (tmp_path / "run").exists()
 
 
+def test_a_refused_host_has_its_screen_too(tmp_path: Path) -> None:
+    played = Played(tmp_path, [refused(BUSY)], "--check", "--diff")
+    assert "\n".join([f"[localhost] {TEXT[0]}", *TEXT[1:], ""]) in played.done.stderr
+
+
 def test_skipped_is_skipped(tmp_path: Path) -> None:
     skipped = answer(Plan("skipped", reasons=("no NVIDIA GPU is here",)), skipped=True, skip_reason="no NVIDIA GPU is here")
     result = Played(tmp_path, [skipped]).result
@@ -310,7 +315,8 @@ def test_a_package_manager_that_does_not_end(tmp_path: Path) -> None:
         "              -> ps -fp 77",
         TEXT[1],
     ]
-    assert set(played.said) == {"[localhost] waiting for the package manager, 1 s at most: apt-get (77) works"}
+    waits = "[localhost] waiting for the package manager, 1 s at most: apt-get (77) works"
+    assert set(played.said) == {waits, "[localhost] NVIDIA driver refused, nothing is changed"}
 
 
 def test_a_plan_that_another_run_made_stale_is_made_again(tmp_path: Path) -> None:
