@@ -137,6 +137,8 @@ class Resolver:
                    for named, operator, wanted in map(_split, self.conflicts.get((name, version), ())) for what, has in given)
 
     def _serve(self, words: str) -> bool:
+        if any(self._present(*_split(alternative)) for alternative in words.split("|")):
+            return True  # what is there, or comes anyway, is taken before the first alternative
         for alternative in words.split("|"):
             match = _RELATION.fullmatch(alternative.strip())
             if match is None or (match[1] not in self.by_name and match[1] not in self.givers):

@@ -173,18 +173,24 @@ da1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false},
 -dkms","libcuda1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false},
 {"build":"dkms","components":"full","core":"libcuda1","flavour":"open","install":["nvidia-driver","nvidia-open-kernel-d\
 kms","libcuda1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false,"versions":["13"]},
-{"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","first":535,"flavour":"proprietary","ins\
-tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":535,"no\
-t_on":["12 aarch64","13 aarch64"],"origin":"debian","server":false},
-{"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","first":535,"flavour":"proprietary","instal\
-l":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{\
-branch}-smi"],"last":535,"not_on":["12 aarch64","13 aarch64"],"origin":"debian","server":false},
-{"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","first":470,"flavour":"proprietary","ins\
-tall":["nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"last":470,"no\
-t_on":["12 aarch64"],"origin":"debian","server":false,"versions":["12"]},
-{"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","first":470,"flavour":"proprietary","instal\
-l":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{\
-branch}-smi"],"last":470,"not_on":["12 aarch64"],"origin":"debian","server":false,"versions":["12"]},
+{"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","essential":["nvidia-tesla-{branch}-kern\
+el-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"first":535,"flavour":"proprietary","install":["\
+nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi","libnvidia-tesla-{branc\
+h}-cfg1"],"last":535,"not_on":["12 aarch64","13 aarch64"],"origin":"debian","server":false},
+{"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","essential":["nvidia-tesla-{branch}-driver"\
+,"nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"first":535,"flavour\
+":"proprietary","install":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}\
+-cuda1","nvidia-tesla-{branch}-smi","libnvidia-tesla-{branch}-cfg1"],"last":535,"not_on":["12 aarch64","13 aarch64"],"o\
+rigin":"debian","server":false},
+{"build":"dkms","components":"compute","core":"libnvidia-tesla-{branch}-cuda1","essential":["nvidia-tesla-{branch}-kern\
+el-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"first":470,"flavour":"proprietary","install":["\
+nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi","libnvidia-tesla-{branc\
+h}-cfg1"],"last":470,"not_on":["12 aarch64"],"origin":"debian","server":false,"versions":["12"]},
+{"build":"dkms","components":"full","core":"libnvidia-tesla-{branch}-cuda1","essential":["nvidia-tesla-{branch}-driver"\
+,"nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}-cuda1","nvidia-tesla-{branch}-smi"],"first":470,"flavour\
+":"proprietary","install":["nvidia-tesla-{branch}-driver","nvidia-tesla-{branch}-kernel-dkms","libnvidia-tesla-{branch}\
+-cuda1","nvidia-tesla-{branch}-smi","libnvidia-tesla-{branch}-cfg1"],"last":470,"not_on":["12 aarch64"],"origin":"debia\
+n","server":false,"versions":["12"]},
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"proprietary","install":["nvidia-kernel-dkms","libcu\
 da1","nvidia-smi"],"origin":"debian_backports","server":false},
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"open","install":["nvidia-open-kernel-dkms","libcuda\

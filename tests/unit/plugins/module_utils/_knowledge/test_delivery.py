@@ -155,7 +155,7 @@ def _install(origin: str, version: str, branch: int, **wanted: object) -> tuple[
         ("debian", "13", 550, {"flavour": "open", "components": "compute"}, ("nvidia-open-kernel-dkms", "libcuda1", "nvidia-smi")),
         ("debian", "13", 470, {"core": "libnvidia-tesla-{branch}-cuda1"}, ()),
         ("debian", "12", 470, {"core": "libnvidia-tesla-{branch}-cuda1"},
-         ("nvidia-tesla-470-kernel-dkms", "libnvidia-tesla-470-cuda1", "nvidia-tesla-470-smi")),
+         ("nvidia-tesla-470-kernel-dkms", "libnvidia-tesla-470-cuda1", "nvidia-tesla-470-smi", "libnvidia-tesla-470-cfg1")),
         ("debian_backports", "12", 535, {"flavour": "open"}, ()),
         ("ubuntu", "24.04", 580, {"build": "prebuilt", "flavour": "open", "server": True, "components": "compute"},
          ("linux-modules-nvidia-580-server-open-generic", "nvidia-headless-no-dkms-580-server-open", "nvidia-utils-580-server",

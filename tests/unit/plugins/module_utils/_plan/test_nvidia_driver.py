@@ -65,7 +65,7 @@ SERVED: list[tuple[str, str, dict[str, Any], str, list[str]]] = [
       "linux-headers-amd64"]),
     ("debian-13", "RTX4090", {"version": "535", "persistence": False}, "535.274.02 proprietary dkms debian",
      ["nvidia-tesla-535-kernel-dkms=535.274.02-1~deb13u1", "libnvidia-tesla-535-cuda1=535.274.02-1~deb13u1",
-      "nvidia-tesla-535-smi=535.274.02-1~deb13u1", "linux-headers-amd64"]),
+      "nvidia-tesla-535-smi=535.274.02-1~deb13u1", "libnvidia-tesla-535-cfg1=535.274.02-1~deb13u1", "linux-headers-amd64"]),
     ("debian-12", "RTX3080Ti", {"persistence": False}, "535.261.03 proprietary dkms debian",
      ["nvidia-kernel-dkms=535.261.03-1", "libcuda1=535.261.03-1", "nvidia-smi=535.261.03-1", "linux-headers-amd64"]),
     ("debian-13", "B200", {"persistence": False}, "580.105.08 open dkms nvidia_debian",
@@ -142,6 +142,15 @@ def test_what_cannot_be_served_is_refused_with_the_nearest_choice(
     plan = planned(fresh(distribution, card), distribution, **options)
     assert (plan.status, plan.steps, codes(plan)) == ("refused", (), refused)
     assert [one.message for one in plan.refusals if one.severity == "critical"] == [message]
+
+
+def test_nothing_of_debians_own_branch_comes_beside_its_tesla_packages() -> None:
+    """nvidia-persistenced takes the first library of its list unless another one comes with it, and with that its alternative."""
+    plan = planned(fresh("debian-13", "RTX4090"), "debian-13", version="535")
+    coming = {change.name: change.after for change in plan.packages}
+    assert coming["nvidia-persistenced"] == "550.163.01-1"
+    assert [name for name in coming if name.endswith(("cfg1", "-alternative"))] == ["libnvidia-tesla-535-cfg1",
+                                                                                   "nvidia-tesla-535-alternative"]
 
 
 CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] = [
