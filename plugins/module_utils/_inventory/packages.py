@@ -51,6 +51,11 @@ _NAMED = re.compile(r"(?!lib)(?!.*-libs?$)(?!.*-(?:alternative|legacy-check|kmod
 _ROCM_NAME = re.compile(r"rocm|amdrocm|hip-runtime|hsa-rocr|amd-smi|rccl|miopen|comgr|amdgpu-(?:dkms|core|install)$")
 
 
+def looked_for(name: str) -> bool:
+    """Whether the section `packages` has the package of this name where it is installed."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
+
+
 def read(source: Source, known: Inventory) -> dict[str, Any]:
     """The section `packages`, and what packages say of nvidia.driver and amd.rocm."""
     manager, rows = _database(source, known)

@@ -65,6 +65,8 @@ def reboot_reasons(inventory: Any, order: Order, chosen: Chosen, changes: Sequen
 
 def drift(inventory: Any, order: Order) -> list[str]:
     """What somebody else changed of what this collection set up on the node, by its record."""
+    from .._inventory.packages import looked_for
+
     node = Node(inventory)
     record = node.get("packages.record") or {}
     files: dict[str, str] = node.get("packages.own_files") or {}
@@ -78,7 +80,7 @@ def drift(inventory: Any, order: Order) -> list[str]:
         now = at(installed.get(name), "version")
         if version and now and now != version:
             found.append(f"{name} is {now}, {version} was installed here")
-        elif version and installed and not now:
+        elif version and installed and not now and looked_for(name):
             found.append(f"{name} {version} was installed here and is gone")
     return found
 

@@ -321,6 +321,8 @@ def test_the_runfile_driver_goes_first() -> None:
             {"packages.record": {"packages": {"nvidia-driver-cuda": "570.1-1", "nvidia-gone": "1-1"}, "files": [], "locks": []}},
             ["nvidia-driver-cuda is 580.95.05-1, 570.1-1 was installed here", "nvidia-gone 1-1 was installed here and is gone"],
         ),
+        # Came along, and is none of the packages that an inventory looks for.
+        ({"packages.record": {"packages": {"ocl-icd-libopencl1": "2.2.14-3"}, "files": [], "locks": []}}, []),
         ({"packages.record": {"files": [PREFERENCES, MODPROBE], "locks": [{}]}, "packages.own_files": {MODPROBE: BLACKLIST}},
          [f"{PREFERENCES} is gone", f"{MODPROBE} says something else than the options do"]),
         ({"packages.record": {"files": [], "locks": [{}]}}, ["the lock of the driver's packages is gone"]),
