@@ -16,6 +16,8 @@ __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _LONGEST = 600
+# apt only says that dpkg failed; why stands in what dpkg printed, the first error first and its reason on the next line.
+_CAUSE = re.compile(r"^dpkg: error .*(?:\n [ \t]*\S.*)?", re.MULTILINE)
 _KEPT_OF_ANSIBLE = ("failed", "msg", "exception", "module_stdout", "module_stderr", "rc", "warnings", "deprecations", "skipped",
                     "skip_reason")
 _KEPT = ("status", "plan", "before", "after", "verification", "findings", "text", "reboot_required", "reboot_reasons")
@@ -99,6 +101,9 @@ def _words(result: Mapping[str, Any]) -> str:
     message = str(result.get("msg") or "no message").strip()
     stderr = str(result.get("stderr") or "").strip()
     text = message if not stderr or stderr[-80:] in message else f"{message}: {stderr}"
+    cause = _CAUSE.search(str(result.get("stdout") or ""))
+    if cause and "dpkg returned an error" in text:
+        text = f"{text}: {cause[0]}"
     text = clean(" ".join(text.split()))
     return text if len(text) <= _LONGEST else "…" + text[-_LONGEST:]
 

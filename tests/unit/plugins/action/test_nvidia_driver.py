@@ -217,6 +217,27 @@ def test_a_slow_step_that_fails(tmp_path: Path) -> None:
     assert result["msg"].splitlines()[0].endswith(": no compiler")
 
 
+# What apt-get prints where a file system is full: its own words on standard error tell nothing.
+FULL = """
+import sys
+print("Unpacking libcuda1 (550.163.01-2) ...")
+print("dpkg: error processing archive /tmp/apt-dpkg-install-1/05-libcuda1.deb (--unpack):")
+print(" cannot copy extracted data for './usr/lib/libcuda.so' to '/usr/lib/libcuda.so.dpkg-new': failed to write (No space left on device)")
+print("Errors were encountered while processing:")
+sys.exit("E: Sub-process /usr/bin/dpkg returned an error code (1)")
+"""
+
+
+def test_why_dpkg_failed(tmp_path: Path) -> None:
+    slow = Step("command", "install it", "", {"argv": [sys.executable, "-c", FULL]}, slow=True)
+    result = Played(tmp_path, [plan_of(tmp_path, slow), NOTHING]).result
+    assert result["msg"].splitlines()[0].endswith(
+        "E: Sub-process /usr/bin/dpkg returned an error code (1): dpkg: error processing archive /tmp/apt-dpkg-install-1/05-libcuda1.deb"
+        " (--unpack): cannot copy extracted data for './usr/lib/libcuda.so' to '/usr/lib/libcuda.so.dpkg-new': failed to write (No space"
+        " left on device)"
+    )
+
+
 # Ends all that would report the end of the step: the wrappers of its job, above it in the tree of processes, and itself.
 KILL_JOB = """
 import os
