@@ -81,7 +81,7 @@ def _in_image(work: Path, key: str) -> None:
             _image(), "sh", "/finish.sh", "/work", key]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RepositoryError(f"building in the image failed (exit status {done.returncode}): {(done.stdout + done.stderr).strip()[-2000:]}")
+        raise RepositoryError(f"building in the image failed ({done.returncode}): {(done.stdout + done.stderr).strip()[-2000:]}")
 
 
 def _image() -> str:

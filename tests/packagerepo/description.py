@@ -17,8 +17,8 @@ from .errors import RepositoryError
 
 HERE = Path(__file__).parent
 RELATIONS = ("depends", "recommends", "suggests", "provides", "conflicts", "replaces", "breaks", "obsoletes", "supplements")
-PACKAGE_KEYS = {"name", "version", "architecture", "section", "multi_arch", "summary", "vendor", "source", "each", "files", "scripts", "streams",
-                *RELATIONS}
+PACKAGE_KEYS = {"name", "version", "architecture", "section", "multi_arch", "summary", "vendor", "source", "each", "files", "scripts",
+                "streams", *RELATIONS}
 REPOSITORY_KEYS = {"kind", "key", "layout", "with", "outside", "release", "defaults", "variables", "streams", "contents"}
 ENTRY_KEYS = {"part", "rows", "packages", "suite", "component", "streams"}
 FILE_KEYS = {"text", "file", "link", "module", "mode"}
@@ -82,14 +82,15 @@ def load(name: str) -> Repository:
     """The repository of that name. RepositoryError where there is none, or its description is wrong."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
-        raise RepositoryError(f"no repository {name!r}" + (f", did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names())}"))
+        hint = f", did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names())}"
+        raise RepositoryError(f"no repository {name!r}{hint}")
     where = f"repos/{name}.yml"
     raw = _read(where)
     _known(raw, REPOSITORY_KEYS, where)
     kind = raw.get("kind")
     if kind not in SCRIPTS:
         raise RepositoryError(f"{where}: kind is {kind!r}, not deb or rpm")
-    packages = []
+    packages: list[Package] = []
     for at, entry in enumerate(raw.get("contents", [])):
         packages += _entry(raw, entry, f"{where}: contents[{at}]")
     return Repository(name=name, kind=kind, layout=raw.get("layout", "suites" if kind == "deb" else "flat"), key=raw.get("key", "vendor"),

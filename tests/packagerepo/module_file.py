@@ -43,8 +43,8 @@ def _elf(parts: list[tuple[str, int, bytes]]) -> bytes:
     for at, (name, kind, data) in enumerate([*parts, (".shstrtab", 3, names)], start=1):
         body += bytes(-len(body) % 8)
         link, first, entry = (len(parts), 1, 24) if kind == 2 else (0, 0, 0)
-        rows += struct.pack("<IIQQQQIIQQ", names.index(b"\0" + name.encode() + b"\0") + 1, kind, 2 if at == 1 else 0, 0, 64 + len(body), len(data),
-                            link, first, 1, entry)
+        called = names.index(b"\0" + name.encode() + b"\0") + 1
+        rows += struct.pack("<IIQQQQIIQQ", called, kind, 2 if at == 1 else 0, 0, 64 + len(body), len(data), link, first, 1, entry)
         body += data
     body += bytes(-len(body) % 8)
     count = len(parts) + 2

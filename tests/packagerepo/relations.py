@@ -24,7 +24,7 @@ def unresolved(repository: Repository, beside: Iterable[Repository] = ()) -> lis
         offered.setdefault(package.name, []).append((package.version, package.version))
         for provided in package.relations.get("provides", ()):
             name, op, version = parse(repository.kind, provided)
-            offered.setdefault(name, []).append((version if op == "=" else "", version if op == "=" else None))
+            offered.setdefault(name, []).append(("", version if op == "=" else None))
     outside = set(itertools.chain.from_iterable(one.outside for one in everything))
     lines = []
     for package in repository.packages:

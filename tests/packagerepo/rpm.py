@@ -112,7 +112,8 @@ def _lay(package: Package, tree: Path) -> None:
 
 def _section(package: Package) -> str:
     epoch, version, release = evr(package.version)
-    lines = [f"\n%package -n {package.name}", f"Summary: {package.summary}", f"Version: {version}", f"Release: {release}", "AutoReqProv: no"]
+    lines = [f"\n%package -n {package.name}", f"Summary: {package.summary}", f"Version: {version}", f"Release: {release}",
+             "AutoReqProv: no"]
     lines += [f"Epoch: {epoch}"] if epoch else []
     lines += ["BuildArch: noarch"] if package.architecture == "noarch" else []
     lines += [f"{TAGS[name]}: {value}" for name, values in package.relations.items() for value in values]

@@ -8,19 +8,21 @@ The archive has the names that matter: modules of the graphics drivers, files of
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 IMAGE = "/boot/@INITRD@"
 FOLDERS = ("/etc/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 
 
-def make(release):
+def make(release: str) -> None:
     settings = sorted({path.resolve() for folder in FOLDERS for path in Path(folder).glob("*.conf")})
-    barred = any(re.search(r"(?m)^(blacklist|alias) +nouveau|^install +nouveau +/bin/false", path.read_text(errors="replace")) for path in settings)
+    bars = re.compile(r"(?m)^(blacklist|alias) +nouveau|^install +nouveau +/bin/false")
+    barred = any(bars.search(path.read_text(errors="replace")) for path in settings)
     modules = [path for path in Path(f"/usr/lib/modules/{release}").rglob("nouveau.ko*") if not barred]
     data = bytearray()
 
-    def add(name, content, mode):
+    def add(name: str, content: bytes, mode: int) -> None:
         raw = name.encode() + b"\0"
         fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(raw), 0)
         data.extend(b"070701" + "".join(f"{field:08X}" for field in fields).encode() + raw)
@@ -36,7 +38,7 @@ def make(release):
     image.with_name(image.name + ".new").rename(image)
 
 
-def names(path):
+def names(path: str) -> Iterator[str]:
     data, at = Path(path).read_bytes(), 0
     while data[at : at + 6] == b"070701":
         size, length = int(data[at + 54 : at + 62], 16), int(data[at + 94 : at + 102], 16)
@@ -49,7 +51,7 @@ def names(path):
         at += -at % 4
 
 
-def main(program, words):
+def main(program: str, words: list[str]) -> int:
     if program.startswith("ls"):
         images = [word for word in words if not word.startswith("-")] or [IMAGE.replace("*", os.uname().release)]
         print("\n".join(names(images[0])))

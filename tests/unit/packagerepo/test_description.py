@@ -51,9 +51,11 @@ def test_an_unknown_repository_is_refused_with_the_nearest_one() -> None:
 
 def test_parts_rows_and_values(described: Path) -> None:
     (described / "parts/p.yml").write_text(
-        "packages:\n- {name: 'x-{branch}{open}', version: '{full}', each: [{open: ''}, {open: -open}], depends: ['y (= {full})', '{none}']}\n")
+        "packages:\n- {name: 'x-{branch}{open}', version: '{full}', each: [{open: ''}, {open: -open}],"
+        " depends: ['y (= {full})', '{none}']}\n")
     (described / "repos/x.yml").write_text(
-        "kind: deb\nvariables: {full: '{version}-1', none: ''}\ncontents: [{part: p, suite: s, rows: [{branch: '580', version: 580.95.05}]}]\n")
+        "kind: deb\nvariables: {full: '{version}-1', none: ''}\n"
+        "contents: [{part: p, suite: s, rows: [{branch: '580', version: 580.95.05}]}]\n")
     seen = [(package.name, package.version, package.suite, dict(package.relations)) for package in load("x").packages]
     assert seen == [("x-580", "580.95.05-1", "s", {"depends": ("y (= 580.95.05-1)",)}),
                     ("x-580-open", "580.95.05-1", "s", {"depends": ("y (= 580.95.05-1)",)})]
@@ -78,7 +80,8 @@ def test_parts_rows_and_values(described: Path) -> None:
 ])
 def test_what_serves_a_relation(described: Path, kind: str, relation: str, version: str, served: bool) -> None:
     (described / "repos/x.yml").write_text(
-        f"kind: {kind}\nvariables: {{full: 1-1}}\ncontents: [{{packages: [{{name: a, depends: ['{relation}']}}, {{name: b, version: '{version}'}}]}}]\n")
+        f"kind: {kind}\nvariables: {{full: 1-1}}\n"
+        f"contents: [{{packages: [{{name: a, depends: ['{relation}']}}, {{name: b, version: '{version}'}}]}}]\n")
     line = f"x: a 1-1 depends on {relation}, which nothing satisfies"
     assert unresolved(load("x")) == ([] if served else [line])
 

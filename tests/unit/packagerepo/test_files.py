@@ -16,13 +16,14 @@ import yaml
 from packagerepo import deb, module_file, rpm
 from packagerepo.description import load
 
-needs_modinfo = pytest.mark.skipif(not shutil.which("modinfo") and not Path("/usr/sbin/modinfo").exists(), reason="needs modinfo (package kmod)")
+MODINFO = shutil.which("modinfo") or "/usr/sbin/modinfo"
+needs_modinfo = pytest.mark.skipif(not Path(MODINFO).exists(), reason="needs modinfo (package kmod)")
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
 SIGNED = {"name": "nvidia-uvm", "version": "580.95.05", "flavour": "open", "kernel": "6.8.0-90-generic", "signer": "Somebody's Key"}
 
 
 def told(path: Path) -> dict[str, str]:
-    done = subprocess.run([shutil.which("modinfo") or "/usr/sbin/modinfo", path], capture_output=True, text=True, check=True)
+    done = subprocess.run([MODINFO, path], capture_output=True, text=True, check=True)
     return dict(re.findall(r"(?m)^([a-z_]+): +(.*)$", done.stdout))
 
 
@@ -48,10 +49,12 @@ def test_a_module_that_waits_for_its_kernel_has_room_for_its_name() -> None:
 
 @needs_dpkg
 def test_dpkg_reads_a_package(tmp_path: Path) -> None:
-    package = next(one for one in load("ubuntu-24.04").packages if one.name == "libnvidia-compute-580-server" and one.suite == "noble-updates")
+    wanted = ("libnvidia-compute-580-server", "noble-updates")
+    package = next(one for one in load("ubuntu-24.04").packages if (one.name, one.suite) == wanted)
     path = tmp_path / deb.file_name(package)
     path.write_bytes(deb.binary(package))
-    fields = subprocess.run(["dpkg-deb", "--field", path, "Package", "Version", "Depends"], capture_output=True, text=True, check=True).stdout
+    argv = ["dpkg-deb", "--field", path, "Package", "Version", "Depends"]
+    fields = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     assert fields == ("Package: libnvidia-compute-580-server\nVersion: 580.95.05-0ubuntu0.24.04.2\n"
                       "Depends: nvidia-kernel-common-580-server-580.95.05, ocl-icd-libopencl1\n")
     files = subprocess.run(["dpkg-deb", "--contents", path], capture_output=True, text=True, check=True).stdout

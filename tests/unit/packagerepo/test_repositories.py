@@ -8,10 +8,9 @@ import fnmatch
 import re
 
 import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import PackageSet, deliverer, package_sets
 from packagerepo.description import Repository, load, names
 from packagerepo.relations import parse, twins, unresolved
-
-from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import PackageSet, deliverer, package_sets
 
 NAMES = names()
 # Origin of the delivery table → repository, branches that it has under the names of a set, flavour of its kernels.
@@ -27,7 +26,7 @@ DELIVERED = {
 
 def fits(row: PackageSet, branch: int) -> bool:
     """Whether the set is for the branch, and its module one that the repository would have."""
-    return (row.first is None or row.first <= branch) and (row.last is None or branch <= row.last) and (row.flavour == "open" or branch < 615)
+    return (row.first or 0) <= branch <= (row.last or branch) and (row.flavour == "open" or branch < 615)
 
 
 SETS = [(origin, row, branch) for origin, (_name, branches, _flavour) in DELIVERED.items() for row in package_sets(origin)
@@ -36,8 +35,8 @@ SETS = [(origin, row, branch) for origin, (_name, branches, _flavour) in DELIVER
 
 def has(repository: Repository, name: str, branch: int) -> bool:
     """Whether a package of that name belongs to the branch, by its version or by that of what it leads to."""
-    return any(package.name == name and (re.match(rf"(\d+:)?{branch}\.", package.version) or str(branch) in name or name.startswith("linux-"))
-               for package in repository.packages)
+    free = str(branch) in name or name.startswith("linux-")
+    return any(package.name == name and (free or re.match(rf"(\d+:)?{branch}\.", package.version)) for package in repository.packages)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +63,8 @@ def test_the_table_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(("origin", "row", "branch"), SETS,
-                         ids=[f"{origin}-{branch}-{row.components}-{row.flavour}-{row.build}{'-server' * row.server}" for origin, row, branch in SETS])
+                         ids=[f"{origin}-{branch}-{row.components}-{row.flavour}-{row.build}{'-server' * row.server}"
+                              for origin, row, branch in SETS])
 def test_names_are_those_of_the_delivery_table(origin: str, row: PackageSet, branch: int) -> None:
     name, _branches, flavour = DELIVERED[origin]
     repository = load(name)
