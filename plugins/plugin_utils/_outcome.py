@@ -46,9 +46,7 @@ def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], di
 
 def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:
     """The result of a run whose steps all went through: the plan that was done, and what the last look saw."""
-    result = answered(answer, diff)
-    result |= {key: after[key] for key in ("after", "verification", "findings", "reboot_required", "reboot_reasons") if key in after}
-    result["changed"] = changed
+    result = {**answered(answer, diff), **_seen(after), "changed": changed}
     verification = after.get("verification") or {}
     if after.get("failed") and not verification:
         result |= {"failed": True, "msg": f"all steps are done, and the last look failed: {after.get('msg')}"}
@@ -78,7 +76,7 @@ def failed_step(
     ]
     found = answered(answer, diff)
     if after is not None:
-        found |= {key: after[key] for key in ("after", "verification", "findings", "reboot_required", "reboot_reasons") if key in after}
+        found |= _seen(after)
     else:
         for key in ("after", "verification"):  # the prediction has not come true, and nobody could look
             found[key] = None
@@ -94,6 +92,12 @@ def failed_step(
         "open_steps": [one["what"] for one in left],
         "undo": back,
     }
+
+
+def _seen(look: Mapping[str, Any]) -> dict[str, Any]:
+    """What a last look saw. Where it would do more, its own `after` is only what it would lead to."""
+    found = {key: look[key] for key in ("after", "verification", "findings", "reboot_required", "reboot_reasons") if key in look}
+    return {**found, "after": look.get("before")} if look.get("status") == "change" else found
 
 
 def _words(result: Mapping[str, Any]) -> str:

@@ -181,7 +181,7 @@ def test_a_plan_that_is_not_empty_afterwards_is_told(tmp_path: Path) -> None:
 
 def test_a_step_that_fails(tmp_path: Path) -> None:
     steps = (command("false"), command("touch", str(tmp_path / "three")))
-    fresh = answer(Plan("change"), as_plain(Verification("failed", (), None)), after=None)
+    fresh = answer(Plan("change"), as_plain(Verification("failed", (), None)))  # its own "after" is a prediction
     played = Played(tmp_path, [plan_of(tmp_path, *steps), fresh])
     assert not (tmp_path / "three").exists()
     result = played.result
