@@ -122,12 +122,14 @@ class Archive:
         self.folder, self.url, self.key = folder, url, key
         self._published = 0
 
-    def publish(self, suite: str, *packages: str, origin: str = "Example", valid: float | None = None, flat: bool = False) -> Path:
+    def publish(self, suite: str, *packages: str, origin: str = "Example", valid: float | None = None, flat: bool = False,
+                label: str | None = None) -> Path:
         """Write a suite of one component, main, that was made two days ago and is valid for so many seconds; its Packages file
         (of amd64). A flat one lies in the folder of that name."""
         place = self.folder / (suite if flat else f"dists/{suite}")
         now = time.time() - 2 * 86400
-        lines = [f"Origin: {origin}", f"Label: {origin}", f"Suite: {suite}", f"Codename: {suite}", f"Date: {formatdate(now, usegmt=True)}",
+        lines = [f"Origin: {origin}", f"Label: {label or origin}", f"Suite: {suite}", f"Codename: {suite}",
+                 f"Date: {formatdate(now, usegmt=True)}",
                  *([] if flat else ["Components: main"]), "Architectures: amd64 i386"]
         if valid is not None:
             lines.append(f"Valid-Until: {formatdate(now + valid, usegmt=True)}")

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Change, Closure, Request
 
 from .offers import Archive
 
 _RELATION = re.compile(r"([^\s()]+(?:\([^\s()]+\))?)(?:\s*\(?\s*(<=|>=|<<|>>|=|<|>)\s*([^\s()]+)\s*\)?)?")
+_RECORD = re.compile(r"^Package: (.*)\nPin: (.*)\nPin-Priority: (\d+)$", re.MULTILINE)
 _SEVERAL = re.compile(r"kernel(?:-\w+)?-(?:devel|core)|kernel-devel")  # rpm keeps several versions of these
 
 
@@ -57,6 +59,11 @@ class Resolver:
         # A solver of rpm looks at the whole request at once; apt takes each package's own candidate.
         self.whole = archive.offer.manager != "apt"
         self.versions = {wanted.version for wanted in request.install}
+        # As in apt the first record that fits counts, in the order of the files' names; one of all packages ("*") counts last.
+        texts = [text for _path, text in sorted(request.files) if text]
+        records = [(match[0].split(), match[1], int(match[2])) for text in texts for match in _RECORD.findall(text)]
+        records += [(list(pin.names), f"version {pin.version}", pin.priority) for pin in request.pins]
+        self.pins = sorted(records, key=lambda record: record[0] == ["*"])
 
     def run(self) -> Closure:
         """The transaction, or the words of a package manager that finds none."""
@@ -85,9 +92,9 @@ class Resolver:
     def _priority(self, one: Candidate) -> tuple[int, Any]:
         if self.whole and one.version in self.versions:
             return (10**6, key(one.version))
-        for pin in self.request.pins:
-            if fnmatch.fnmatchcase(one.version, pin.version) and any(fnmatch.fnmatchcase(one.name, name) for name in pin.names):
-                return (pin.priority, key(one.version))
+        for names, pin, priority in self.pins:
+            if fnmatch.fnmatchcase(_pinned_by(pin, one), pin) and any(fnmatch.fnmatchcase(one.name, name) for name in names):
+                return (priority, key(one.version))
         return (100 if one.origin == "debian_backports" else 500, key(one.version))
 
     def _present(self, name: str, operator: str | None, version: str | None) -> bool:
@@ -171,6 +178,15 @@ class Resolver:
             if (name not in self.by_name and name not in self.givers) or self._present(name, operator, version):
                 return True
         return False
+
+
+def _pinned_by(pin: str, one: Candidate) -> str:
+    """What a candidate has of the kind of a pin: its version, or what its repository calls itself."""
+    if pin.startswith("version "):
+        return f"version {one.version}"
+    rule = next(iter(deliverer(one.origin).match if one.origin and deliverer(one.origin) else ()), {})  # type: ignore[union-attr]
+    letter = pin.partition(" ")[2][:1]
+    return f"release {letter}={rule.get(letter)}"
 
 
 def _split(words: str) -> tuple[str, str | None, str | None]:

@@ -84,11 +84,11 @@ cuda-drivers*","xserver-xorg-video-nvidia*"],"id":"nvidia_ubuntu","kind":"vendor
 ch":[{"o":"NVIDIA","l":"NVIDIA CUDA"}],"patterns":["nvidia-*","libnvidia-*","libnvsdm*","nvlsm","nvlink5*","infiniband-\
 diags","cuda-drivers*","xserver-xorg-video-nvidia*","linux-headers-*","dkms"],"pinning":["nvidia-driver-pinning-{branch\
 }","nvidia-driver-pinning-{version}"],"rank":10,"repository":{"base":"https://developer.download.nvidia.com/compute/cud\
-a/repos/","path":"{folder}/{arch}/","id":"cuda-{folder}-{arch}","priority":null,"keyring":"/usr/share/keyrings/cuda-arc\
-hive-keyring.gpg","arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributions":["ubuntu"],"versions":["22.\
-04"],"folder":"ubuntu2204","key":"3bf863cc"},{"distributions":["ubuntu"],"versions":["24.04"],"folder":"ubuntu2404","ke\
-y":"3bf863cc"},{"distributions":["ubuntu"],"versions":["26.04"],"folder":"ubuntu2604","key":null}]},"tools":{"build":["\
-dkms","gcc","make"]}},
+a/repos/","path":"{folder}/{arch}/","id":"cuda-{folder}-{arch}","priority":600,"keyring":"/usr/share/keyrings/cuda-arch\
+ive-keyring.gpg","arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributions":["ubuntu"],"versions":["22.0\
+4"],"folder":"ubuntu2204","key":"3bf863cc"},{"distributions":["ubuntu"],"versions":["24.04"],"folder":"ubuntu2404","key\
+":"3bf863cc"},{"distributions":["ubuntu"],"versions":["26.04"],"folder":"ubuntu2604","key":null}]},"tools":{"build":["d\
+kms","gcc","make"]}},
 "nvidia_debian":{"architectures":["x86_64"],"distributions":{"debian":["12","13"]},"extras":{"persistenced":[{"names":[\
 "nvidia-persistenced"]}],"fabricmanager":[{"names":["nvidia-fabricmanager"],"first":580},{"names":["nvidia-fabricmanage\
 r-{branch}"],"last":575}],"nscq":[{"names":["libnvidia-nscq"],"first":580},{"names":["libnvidia-nscq-{branch}"],"last":\
@@ -106,10 +106,10 @@ are-nvidia-*","libcuda1","libcudadebugger1","libnvcuvid1","libnvoptix1","libnvsd
 ivers*","libegl-nvidia*","libgl1-nvidia*","libgles-nvidia*","libglx-nvidia*","xserver-xorg-video-nvidia*","linux-header\
 s-*","dkms"],"pinning":["nvidia-driver-pinning-{branch}","nvidia-driver-pinning-{version}"],"rank":10,"repository":{"ba\
 se":"https://developer.download.nvidia.com/compute/cuda/repos/","path":"{folder}/{arch}/","id":"cuda-{folder}-{arch}","\
-priority":null,"arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributions":["debian"],"versions":["12"],"\
-folder":"debian12","key":"3bf863cc"},{"distributions":["debian"],"versions":["13"],"folder":"debian13","key":"8793F200"\
-}],"keyring":"/usr/share/keyrings/cuda-archive-keyring.gpg","needs_components":["contrib"]},"tools":{"build":["dkms","g\
-cc","make"]}},
+priority":600,"arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributions":["debian"],"versions":["12"],"f\
+older":"debian12","key":"3bf863cc"},{"distributions":["debian"],"versions":["13"],"folder":"debian13","key":"8793F200"}\
+],"keyring":"/usr/share/keyrings/cuda-archive-keyring.gpg","needs_components":["contrib"]},"tools":{"build":["dkms","gc\
+c","make"]}},
 "nvidia_el":{"architectures":["x86_64","aarch64"],"distributions":{"el":["8","9"],"amzn":["2023"]},"extras":{"persisten\
 ced":[{"names":["nvidia-persistenced"]}],"fabricmanager":[{"names":["nvidia-fabricmanager"],"first":580},{"names":["nvi\
 dia-fabric-manager"],"last":575}],"nscq":[{"names":["libnvidia-nscq"],"first":580},{"names":["libnvidia-nscq-{branch}"]\

@@ -11,7 +11,8 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from .._host import Host, HostError, Output
 from ._apt_text import code_of, first_words, parse_config_names, parse_shell
@@ -30,7 +31,8 @@ _HOOKS = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::P
 _BINARIES = ("apt-get", "apt-cache")
 _SHELL = ("LISTS", "Dir::State::lists/d", "FILE", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d",
           "PINS", "Dir::Etc::preferences/f", "PINPARTS", "Dir::Etc::preferencesparts/d")
-_OWN_PINS = "gpufleet-nvidia"  # how the names of our files of preferences begin
+_PINS = "gpufleet-nvidia.pref"  # after the files of plans, which are called gpufleet-nvidia-…, and before those of packages
+_NO_FILES: Mapping[str, str | None] = MappingProxyType({})
 _SCHEMES = ("http", "https", "ftp")
 _LIST_FILE = re.compile(r"\S+_(?:InRelease|Release|Release\.gpg|Packages(?:\.[a-z0-9]+)?)", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)  # apt.conf(5): others are ignored
@@ -96,8 +98,8 @@ class AptState:
             raise PackageError("bad_key", f"{repository.id}: {repository.path} does not name its key {repository.key_path!r}")
         return self._folder.write(f"keys/{number}.asc", repository.key)
 
-    def write_preferences(self, pins: Iterable[Pin]) -> None:
-        """The node's own, and the pins of a request in the place of those that the collection wrote: a plan writes them anew.
+    def write_preferences(self, pins: Iterable[Pin], files: Mapping[str, str | None] = _NO_FILES) -> None:
+        """The node's own, but files (by path) as a plan will have left them, and the pins that packages of the request will bring.
         The name counts: of several records that fit a version the first one is valid (apt_preferences(5))."""
         own = []
         for pin in pins:
@@ -106,13 +108,20 @@ class AptState:
             own.append(f"Package: {' '.join(pin.names)}\nPin: version {pin.version}\nPin-Priority: {pin.priority}\n")
         main = os.path.normpath(self._places.get("PINS", ""))
         self._folder.write("etc/preferences", "")
+        texts: dict[str, str | None] = {}
         for path, text in self._node_files("PINS", "PINPARTS", ("", ".pref")).items():
             name = os.path.basename(path)
             if path == main:
                 self._folder.write("etc/preferences", text)
-            elif not name.startswith(_OWN_PINS):
-                self._folder.write(f"etc/preferences.d/{name}", text)
-        self._folder.write(f"etc/preferences.d/{_OWN_PINS}.pref", "\n".join(own))
+            else:
+                texts[name] = text
+        texts.update({os.path.basename(path): text for path, text in files.items()})
+        texts[_PINS] = "\n".join(own)
+        for name, content in texts.items():
+            if content is not None:
+                self._folder.write(f"etc/preferences.d/{name}", content)
+            else:
+                self._folder.remove(f"etc/preferences.d/{name}")
 
     def _node_files(self, file: str, parts: str, endings: tuple[str, ...]) -> dict[str, str]:
         """{path: text} of a configuration file of the node and of those in its folder that apt reads."""

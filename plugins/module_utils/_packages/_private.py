@@ -76,6 +76,12 @@ class PrivateFolder:
                 file.write(text)
         return path
 
+    def remove(self, relative: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        path = self.path(relative)
+        with told_disk_errors(path), contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
     def close(self) -> None:
         """Remove the folder; again is no error. What cannot be removed now (a child that still writes) is tried twice."""
         for _attempt in range(2) if self._made else ():

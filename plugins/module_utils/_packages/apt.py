@@ -163,7 +163,7 @@ class Apt:
             return Closure((), error="; ".join(f"Unable to locate package {name}" for name in missing))
         words = [f"{wanted.name}={wanted.version}" if wanted.version else wanted.name for wanted in request.install]
         words += [f"{name}-" for name in request.remove if name.partition(":")[0] in names]
-        self._state.write_preferences(request.pins)
+        self._state.write_preferences(request.pins, dict(request.files))
         downgrade = ["--allow-downgrades"] if request.downgrade else []
         output = self._state.run("apt-get", "-q", "--simulate", "--yes", "--no-install-recommends", *downgrade, "install", *words)
         if output.error:

@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """Versions to prefer: name patterns and a version pattern ("550.163.01-2", "580.*"), for the resolution and for a hold."""
+    """Versions to prefer: name patterns and a version pattern ("550.163.01-2", "580.*"), such as a package of the request pins."""
 
     names: tuple[str, ...]
     version: str
@@ -81,6 +81,7 @@ class Request(NamedTuple):
     streams: tuple[str, ...] = ()  # "nvidia-driver:580-open", to be enabled instead of others of the same module
     downgrade: bool = False
     erase: bool = False  # installed packages may be replaced by others (dnf --allowerasing)
+    files: tuple[tuple[str, str | None], ...] = ()  # of preferences, by path: as they will be then, None: not there
 
 
 class Change(NamedTuple):

@@ -172,7 +172,9 @@ def _services(node: Node, order: Order, changes: Sequence[Any], way: str) -> lis
         unit, state = SERVICES[fact], node.get(f"nvidia.services.{fact}")
         comes = any(name.startswith(_BRINGS[fact]) for name in names)
         sleeps = state in ("inactive", "failed") and wanted
-        if (fact == "imex" or wanted) and (comes or (sleeps and way != "reboot")) and state != "active":
+        # Before a reboot there is nothing to start, but it has to come with the boot: afterwards no run should find work.
+        due = sleeps and (way != "reboot" or node.get(f"health.services_at_boot.{fact}") is False)
+        if (fact == "imex" or wanted) and (comes or due) and state != "active":
             start = way != "reboot"
             what = f"enable and start {unit}" if start else f"enable {unit}, which starts with the next boot"
             reason = "it comes with the driver" if comes else f"it is {state}"

@@ -75,7 +75,7 @@ def present(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel
             match = pattern_of(row.core).fullmatch(name)
             version = upstream_version(there[name]["version"]) if match else ""
             branch = int(version.partition(".")[0]) if version[:1].isdecimal() and version.isascii() else 0
-            if not branch or name != filled(row.core, branch=branch) or there[name]["origin"] != deliverer.maker:
+            if not branch or name != filled(row.core, branch=branch) or there[name].get("origin") != deliverer.maker:
                 continue
             essential = names_of(row.essential, branch, kernels)
             if essential and all(one in there for one in essential) and _same_stream(row, branch, inventory):

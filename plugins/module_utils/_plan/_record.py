@@ -25,10 +25,11 @@ def record_step(
     when they are upgraded.
     """
     before: Mapping[str, Any] = inventory.packages.get("record") or {}
-    written = [step.values["path"] for step in steps if step.kind == "file" and step.values["path"] not in _paths(repositories)]
     removed = {step.values["path"] for step in steps if step.kind == "file_absent"}
     ours = {entry["path"]: dict(entry) for entry in before.get("repositories") or () if entry.get("path")}
     ours.update({one.path: {"id": one.id, "path": one.path, "key_path": one.key_path} for one in repositories})
+    theirs = {*_paths(repositories), *ours}
+    written = [step.values["path"] for step in steps if step.kind == "file" and step.values["path"] not in theirs]
     after = {
         "schema_version": 1,
         "packages": _packages(before.get("packages") or {}, changes),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from .._inventory._inventory import Inventory
 from .._knowledge import delivery
@@ -137,10 +138,9 @@ def _file(deliverer: Deliverer, stanzas: list[str], ending: str = "") -> Reposit
 
 
 def base_url(order: Order, deliverer: Deliverer) -> str:
-    """Where the vendor's repository lies: below the operator's mirror where there is one; ends with a slash."""
-    row = deliverer.repository
-    url = f"{order.mirror.rstrip('/')}/{row['path'].lstrip('/')}" if order.mirror else str(row["url"])
-    return url.rstrip("/") + "/"
+    """Where the vendor's repository lies; ends with a slash. A mirror stands for the vendor's server: its paths are the same."""
+    url = str(deliverer.repository["url"])
+    return (f"{order.mirror.rstrip('/')}{urlsplit(url).path}" if order.mirror else url).rstrip("/") + "/"
 
 
 def _vendor(order: Order, deliverer: Deliverer, own: list[Mapping[str, Any]]) -> list[Repository]:

@@ -15,15 +15,14 @@ from .._packages.types import Candidate, Pin, Request, Wanted
 from . import _hold
 from ._deliverables import Deliverable, Index, Kernel, filled, package_key, pattern_of
 from ._packages_part import around, extras_of, headers_of, installed, names_of, sets_of
+from ._preferences import preference_files
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["EXACT_PRIORITY", "holding", "is_pinning", "pinning_here", "pinning_of", "request_for"]
+__all__ = ["holding", "is_pinning", "pinning_here", "pinning_of", "request_for"]
 
 _NVIDIA = re.compile(r"(?:lib|linux-[a-z]+-|kmod-|firmware-|xserver-xorg-video-)?nvidia|libcuda|libnv|cuda-drivers")
 _MODULES = re.compile(r"linux-(?:modules|objects|signatures)-nvidia")  # these have versions of their own
-
-EXACT_PRIORITY = _hold.PRIORITY + 1  # above the hold, which may allow other versions of the branch
 
 
 def request_for(
@@ -38,18 +37,30 @@ def request_for(
     others = [name for name in pinning_here(inventory, deliverer) if name != pinning]
     stale = [name for name in others if _in_the_way(name, inventory, order, deliverer, picked)]
     remove = _left_behind(inventory, deliverer, picked, index, kernels)
+    wanted += _successors(picked, index) if remove and deliverer.manager == "apt" else []
     before = str((inventory.nvidia.get("driver") or {}).get("installed_version") or "")
-    lower = bool(before) and package_key(picked.version) < package_key(before)
+    lower = order.allow_downgrade and _lower(inventory, picked, wanted)
     stream = f"nvidia-driver:{picked.stream}"
     enabled = (inventory.packages.get("streams") or {}).get("nvidia-driver")
-    return Request(
+    request = Request(
         install=tuple(dict.fromkeys(wanted)),
         remove=tuple(sorted({*remove, *stale})),
-        pins=tuple(_pins(order, deliverer, picked, index, pinning)),
+        pins=(Pin(deliverer.hold_patterns, _held(order, deliverer, picked), 1000),) if pinning else (),
         streams=(stream,) if picked.stream and picked.stream != enabled else (),
-        downgrade=lower and order.allow_downgrade,
+        downgrade=lower,
         erase=bool(before) and bool(remove or (picked.stream and picked.stream != enabled)),
     )
+    held = holding(inventory, deliverer, request)
+    exact = picked.revision if lower else _exact(order, deliverer, picked, index)
+    return request._replace(files=preference_files(inventory, order, held, _chosen(deliverer, picked), exact, request))
+
+
+def _lower(inventory: Inventory, picked: Deliverable, wanted: Sequence[Wanted]) -> bool:
+    """Whether the driver, or a package of the same driver, goes down."""
+    before, there = str((inventory.nvidia.get("driver") or {}).get("installed_version") or ""), installed(inventory)
+    same = [one for one in wanted if one.version and one.name in there]
+    lower = any(package_key(there[one.name]["version"]) > package_key(str(one.version)) for one in same)
+    return bool(before) and (lower or package_key(picked.version) < package_key(before))
 
 
 def pinning_of(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index) -> str | None:
@@ -90,19 +101,20 @@ def holding(inventory: Inventory, deliverer: Deliverer, request: Request | None 
     return deliverer if pinned else deliverer._replace(hold="preferences")
 
 
-def _pins(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index, pinning: str | None) -> list[Pin]:
-    """What the hold will say, and before it the exact version where the hold alone would let apt prefer another one."""
-    if deliverer.manager != "apt":
-        return []
-    row = picked.packages
-    chosen = Chosen(picked.version, picked.branch, row.flavour, deliverer.id, row.build, picked.revision)
-    held = _hold.held_version(order, chosen)[0] if order.hold else None
-    pins = [Pin(deliverer.hold_patterns, held, 1000 if pinning else _hold.PRIORITY)] if held else []
-    core = _core(picked, index)
-    eligible = [one.version for one in index.of(core.name) if held is None or fnmatch.fnmatchcase(one.version, held)]
-    if any(version != picked.revision for version in eligible) and (held is None or max(eligible, key=package_key) != picked.revision):
-        pins.insert(0, Pin(deliverer.hold_patterns, picked.revision, 1001 if pinning else EXACT_PRIORITY))
-    return pins
+def _chosen(deliverer: Deliverer, picked: Deliverable) -> Chosen:
+    return Chosen(picked.version, picked.branch, picked.packages.flavour, deliverer.id, picked.packages.build, picked.revision)
+
+
+def _held(order: Order, deliverer: Deliverer, picked: Deliverable) -> str:
+    return _hold.held_version(order, _chosen(deliverer, picked))[0]
+
+
+def _exact(order: Order, deliverer: Deliverer, picked: Deliverable, index: Index) -> str | None:
+    """The version to prefer for this transaction, where the hold alone would let apt prefer another one; None where it would not."""
+    held = _held(order, deliverer, picked) if order.hold else None
+    eligible = [one.version for one in index.of(_core(picked, index).name) if held is None or fnmatch.fnmatchcase(one.version, held)]
+    others = any(version != picked.revision for version in eligible)
+    return picked.revision if others and (held is None or max(eligible, key=package_key) != picked.revision) else None
 
 
 def _core(picked: Deliverable, index: Index) -> Candidate:
@@ -117,7 +129,10 @@ def _left_behind(inventory: Inventory, deliverer: Deliverer, picked: Deliverable
     same = [one for one in sets_of(inventory, deliverer) if one.components == row.components and one != row]
     rivals = {name for one in same for name in names_of(one.install, picked.branch, kernels)} - mine
     driver = inventory.nvidia.get("driver") or {}
-    before, old = driver.get("packages") or {}, driver.get("installed_version")
+    old = driver.get("installed_version")
+    # Firmware and libraries that nobody names too: apt finds no way where one of them conflicts with the name of its successor.
+    before = {name: str(entry["version"]) for name, entry in there.items() if _NVIDIA.match(name)}
+    before.update(driver.get("packages") or {})
     gone = [name for name, version in before.items() if old not in (None, picked.version) and upstream_version(version) == old]
     others = _of_another_maker(inventory, deliverer, str(old))
     gone = [name for name in gone if not _offered(name, picked, index)]
@@ -128,7 +143,15 @@ def _of_another_maker(inventory: Inventory, deliverer: Deliverer, old: str) -> l
     """The driver packages of another maker: two of them do not mix, also where no relation of theirs says so."""
     makers = {one.maker for one in around(inventory)} - {deliverer.maker}
     return [name for name, entry in installed(inventory).items()
-            if entry["origin"] in makers and _NVIDIA.match(name) and (upstream_version(entry["version"]) == old or _MODULES.match(name))]
+            if entry.get("origin") in makers and _NVIDIA.match(name) and (upstream_version(entry["version"]) == old or _MODULES.match(name))]
+
+
+def _successors(picked: Deliverable, index: Index) -> list[Wanted]:
+    """All packages of the driver by name. Older releases of apt keep an installed package that conflicts with a new one which nobody
+    named, and then find no way; our removals come after the installation, so that they are no help."""
+    below = sorted(index.names_below(picked.wanted, _core(picked, index)))
+    found = [next(iter(index.of(name, picked.revision)), None) for name in below]
+    return [Wanted(one.name, one.version) for one in found if one and upstream_version(one.version) == picked.version]
 
 
 def _offered(name: str, picked: Deliverable, index: Index) -> bool:

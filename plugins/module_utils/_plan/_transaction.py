@@ -11,15 +11,12 @@ from .._check._node import join
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Repository, Request, Wanted
-from ._request import EXACT_PRIORITY, is_pinning
+from ._preferences import TRANSACTION
+from ._request import is_pinning
 from .order import Order
 from .steps import Chosen, Step
 
 __all__ = ["TRANSACTION", "package_steps", "repair_steps"]
-
-# Read before the file of the hold, whose name sorts after it: the first record that fits a version counts.
-TRANSACTION = "/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref"
-_PIN = "# Written by gpufleet.node.nvidia_driver for one transaction.\nPackage: {names}\nPin: version {version}\nPin-Priority: {priority}\n"
 
 
 def repair_steps(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[Step]:
@@ -51,13 +48,13 @@ def package_steps(
         alone = request._replace(erase=False)
         steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
     steps += before
-    exact = [pin for pin in request.pins if pin.priority in (EXACT_PRIORITY, 1001)]
-    for pin in exact:
-        content = _PIN.format(names=" ".join(pin.names), version=pin.version, priority=pin.priority)
-        steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {pin.version}",
-                          {"path": TRANSACTION, "content": content, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
+    exact = dict(request.files).get(TRANSACTION)
+    if exact:
+        steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {chosen.revision}",
+                          {"path": TRANSACTION, "content": exact, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
     steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
-    steps += [Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}) for _pin in exact]
+    if exact:
+        steps.append(Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}))
     left = [name for name in request.remove if name not in others]
     return steps + ([_absent(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
 

@@ -59,10 +59,12 @@ def _differs(node: Node, order: Order, chosen: Chosen) -> Iterable[str]:
 
 def _blocked(node: Node, chosen: Chosen, changes: Sequence[Any]) -> Iterable[str]:
     """What keeps the wanted module from being loaded into the kernel that runs, whoever uses it."""
-    for device in node.nvidia:
-        if at(device, "pci.kernel_driver") == "nouveau":
-            yield f"nouveau drives {name(device)} at {address(device)} until the next boot"
-    if node.get("kernel.nouveau_loaded") and not any(at(device, "pci.kernel_driver") == "nouveau" for device in node.nvidia):
+    with_nouveau = [device for device in node.nvidia if at(device, "pci.kernel_driver") == "nouveau"]
+    if len(with_nouveau) == 1:
+        yield f"nouveau drives {name(with_nouveau[0])} at {address(with_nouveau[0])} until the next boot"
+    elif with_nouveau:
+        yield f"nouveau drives {len(with_nouveau)} GPUs until the next boot"
+    elif node.get("kernel.nouveau_loaded"):
         yield "nouveau is loaded until the next boot"
     if secure(node) and chosen.build == "dkms" and not key_enrolled(node):
         yield "the key that signs the module has to be enrolled at the next boot"

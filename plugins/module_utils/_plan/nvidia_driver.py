@@ -21,6 +21,7 @@ from ._hold import locks_of
 from ._lacking import lacking, others_driver, reasons_of, stays
 from ._others import others_steps
 from ._predict import predict
+from ._priority import priority_steps
 from ._record import record_step
 from ._repositories import Attempt, attempts
 from ._request import holding
@@ -74,7 +75,8 @@ def _stopped(refusals: Sequence[Refusal]) -> bool:
 def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, today: str | None) -> Plan:
     """Packages are as they should be: what is left is configuration, or the end of a transaction that broke off."""
     repair = repair_steps(inventory, order, deliverer)
-    steps = [*repair, *others_steps(inventory, order, deliverer, False), *_configuration.steps(inventory, order, chosen, deliverer, ())]
+    steps = [*repair, *others_steps(inventory, order, deliverer, False), *priority_steps(inventory, order, deliverer, False),
+             *_configuration.steps(inventory, order, chosen, deliverer, ())]
     reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
     if not steps:
@@ -136,6 +138,7 @@ def plan(
         *repair_steps(inventory, order, deliverer),
         *package_steps(inventory, order, deliverer, chosen, request, closure, repositories, [
             *others_steps(inventory, order, deliverer, bool(changes)),
+            *priority_steps(inventory, order, deliverer, bool(changes), [one.path for one in repositories]),
             *_configuration.before_packages(inventory, order, chosen, deliverer, changes),
         ]),
         *_configuration.after_packages(inventory, order, chosen, deliverer, changes),

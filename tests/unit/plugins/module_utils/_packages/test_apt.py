@@ -438,7 +438,8 @@ def test_key_that_the_node_names_too(world: World) -> None:
 @pytest.mark.parametrize(
     ("name", "after"),
     [
-        pytest.param("preferences.d/gpufleet-nvidia.pref", {NEW, GLUE}, id="ours is replaced"),
+        pytest.param("preferences.d/gpufleet-nvidia-driver.pref", {NEW, GLUE}, id="that of a plan is as the plan leaves it"),
+        pytest.param("preferences.d/gpufleet-nvidia-ubuntu.pref", set(), id="ours that the plan does not name stays"),
         pytest.param("preferences.d/admin", set(), id="the administrator's stays"),
         pytest.param("preferences", set(), id="the file without a folder too"),
     ],
@@ -448,7 +449,8 @@ def test_pins_of_the_node(world: World, name: str, after: set[str]) -> None:
     world.node.etc(name, f"Package: libcuda1 nvidia-*\nPin: version {OLD}\nPin-Priority: 1001\n")
     with world.apt() as apt:
         apt.open([])
-        closure = apt.resolve(Request((Wanted("libcuda1", NEW),), pins=(Pin(("libcuda1", "nvidia-alternative"), NEW),)))
+        closure = apt.resolve(Request((Wanted("libcuda1", NEW),), pins=(Pin(("libcuda1", "nvidia-alternative"), NEW),),
+                                      files=(("/etc/apt/preferences.d/gpufleet-nvidia-driver.pref", None),)))
     assert {change.after for change in closure.changes} == after
     assert (closure.error is None) is bool(after)
 

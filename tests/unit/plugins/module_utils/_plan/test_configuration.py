@@ -238,7 +238,8 @@ def test_modules_for_kernels_that_the_packages_leave_out(profile: str, installed
 
 def services(profile: str, states: dict[str, str | None], packages: Any, required: bool = False, **options: Any) -> list[str]:
     known = {"persistenced": "absent", "fabricmanager": "absent", "imex": "absent", "dcgm": "absent", **states}
-    changes = {"nvidia.services": known, "nvidia.fabric": {"required": required}, "kernel.nouveau_loaded": options.pop("nouveau", False)}
+    changes = {"nvidia.services": known, "nvidia.fabric": {"required": required}, "kernel.nouveau_loaded": options.pop("nouveau", False),
+               "health.services_at_boot": {"persistenced": options.pop("at_boot", None)}}
     found = _configuration.after_packages(node(profile, changes), order_of(hold=False, **options), NVIDIA, origin("debian"), packages)
     return told([step for step in found if step.kind == "service"])
 
@@ -259,6 +260,9 @@ FABRIC = (change("nvidia-fabricmanager", "580.95.05-1"), change("nvidia-imex", "
         (BARE, {"persistenced": None}, INSTALL, False, {"nouveau": True}, [f"{P} None True"]),
         (BARE, {"persistenced": None}, (change("nvidia-compute-utils-580", "580.95.05-1"),), False, {}, [f"{P} started True"]),
         (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True}, []),
+        (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True, "at_boot": True}, []),
+        (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True, "at_boot": False}, [f"{P} None True"]),
+        (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True, "at_boot": False, "persistence": False}, []),
         (HELD, {"fabricmanager": "failed"}, (), True, {"persistence": False}, [f"{F} started True"]),
         (HELD, {"fabricmanager": "failed"}, (), False, {"persistence": False}, []),
         (BARE, {}, FABRIC, True, {"persistence": False}, [f"{F} started True", f"{IMEX} started True"]),

@@ -156,7 +156,8 @@ def test_nothing_of_debians_own_branch_comes_beside_its_tesla_packages() -> None
 CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] = [
     ("debian-13", "RTX4090", {"version": "550"}, {"version": "550.163.01-4~bpo13+1"}, "550.163.01-4~bpo13+1", []),
     ("debian-13", "RTX4090", {}, {"flavour": "open"}, "550.163.01-2", ["nvidia-kernel-dkms"]),
-    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}, {"version": "580", "state": "latest"}, "580.95.05-0ubuntu0.24.04.2", []),
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}, {"version": "580", "state": "latest"}, "580.95.05-0ubuntu0.24.04.2",
+     ["nvidia-firmware-580-580.65.06"]),
     ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.105.08", "origin": "nvidia"}, {"version": "595"}, "595.71.05-1ubuntu1",
      ["libnvidia-compute-580", "libnvidia-gpucomp-580", "nvidia-compute-utils-580", "nvidia-dkms-580-open",
       "nvidia-driver-pinning-580.105.08", "nvidia-firmware-580", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
@@ -169,7 +170,8 @@ CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] =
     ("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "595.58.03-0ubuntu0.24.04.1",
      ["libnvidia-cfg1-580", "libnvidia-compute-580", "linux-modules-nvidia-580-open-6.8.0-88-generic",
       "linux-modules-nvidia-580-open-6.8.0-90-generic", "linux-modules-nvidia-580-open-generic", "nvidia-compute-utils-580",
-      "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open", "nvidia-utils-580"]),
+      "nvidia-firmware-580-580.95.05", "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
+      "nvidia-utils-580"]),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "3:595.71.05-1.el9", []),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "580", "flavour": "proprietary"}, "3:580.105.08-1.el9",
      ["kmod-nvidia-open-dkms"]),
@@ -245,12 +247,13 @@ def test_a_box_with_nvswitches_falls_to_nvidia_where_the_distribution_has_no_fab
 
 def test_the_order_of_the_steps() -> None:
     plan = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", version="580.95.05", origin="nvidia")
-    assert [f"{step.kind} {step.values.get('path') or names(Plan('change', (step,)))[:1] or ''}" for step in plan.steps][:8] == [
+    assert [f"{step.kind} {step.values.get('path') or names(Plan('change', (step,)))[:1] or ''}" for step in plan.steps][:9] == [
         "file /var/lib/gpufleet/nvidia_driver.json",
         "key /usr/share/keyrings/gpufleet-nvidia-ubuntu.asc",
         "file /etc/apt/sources.list.d/gpufleet-nvidia-ubuntu.sources",
         "packages ['nvidia-driver-pinning-580.95.05']",
         "file /etc/apt/preferences.d/gpufleet-nvidia-0-others.pref",
+        "file /etc/apt/preferences.d/gpufleet-nvidia-ubuntu.pref",
         "file /etc/modprobe.d/gpufleet-nvidia.conf",
         "packages ['libnvidia-compute-580=580.95.05-0ubuntu1']",
         "command ",

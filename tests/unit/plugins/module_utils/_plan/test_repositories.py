@@ -98,8 +98,8 @@ def test_backports_come_from_the_same_mirror_with_the_components_of_the_release(
 
 @pytest.mark.parametrize(("mirror", "url"), [
     (None, f"{CUDA}/ubuntu2404/x86_64/"),
-    ("https://mirror.example.com/cuda", "https://mirror.example.com/cuda/ubuntu2404/x86_64/"),
-    ("https://mirror.example.com/cuda/", "https://mirror.example.com/cuda/ubuntu2404/x86_64/"),
+    ("https://mirror.example.com/nvidia", "https://mirror.example.com/nvidia/compute/cuda/repos/ubuntu2404/x86_64/"),
+    ("https://mirror.example.com/nvidia/", "https://mirror.example.com/nvidia/compute/cuda/repos/ubuntu2404/x86_64/"),
 ])
 def test_nvidias_repository_for_apt(mirror: str | None, url: str) -> None:
     inventory = node(UBUNTU, source("http://archive.ubuntu.com/ubuntu", "noble", "main restricted universe multiverse"))
