@@ -135,7 +135,8 @@ options:
     default: []
   mirror:
     description:
-      - Base URL of your copy of NVIDIA's repositories. What follows the host in NVIDIA's own URLs follows this one.
+      - URL of your copy of NVIDIA's package server. It takes the place of C(https://developer.download.nvidia.com), so it has the same
+        folders below it, C(compute/cuda/repos/rhel9/x86_64) for example.
     type: str
   proxy:
     description:
@@ -529,9 +530,8 @@ import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
-from ..module_utils._enforce import inspect  # noqa: E402
+from ..module_utils._inventory._gather import begin  # noqa: E402
 from ..module_utils._machine import machine  # noqa: E402
-from ..module_utils._packages._openpgp import KEY_LIMIT  # noqa: E402
 from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
 from ..module_utils._plan.wish import WishError  # noqa: E402
 
@@ -545,6 +545,8 @@ _BARE = (
 def fetch(url: str, proxy: str | None) -> bytes:
     """The content of a URL, one byte more than a key may have at most. OSError."""
     from ansible.module_utils.urls import open_url  # most runs fetch nothing
+
+    from ..module_utils._packages._openpgp import KEY_LIMIT
 
     if proxy:
         os.environ.update(http_proxy=proxy, https_proxy=proxy)
@@ -565,10 +567,13 @@ def main() -> None:
     if not 0 < asked["timeout"] <= 3600:
         module.fail_json(msg=f"timeout: {asked['timeout']:g} is not a number of seconds between 0 and 3600")
     try:
-        order = Order.parse(asked)
+        order, host = Order.parse(asked), machine()
+        begin(host)
+        from ..module_utils._enforce import inspect  # takes as long as nvidia-smi
+
         user = "root" if os.geteuid() == 0 else getpass.getuser()
         today = datetime.date.today().isoformat()
-        answer = inspect(machine(), order, asked["timeout"], module.tmpdir, fetch, today, user)
+        answer = inspect(host, order, asked["timeout"], module.tmpdir, fetch, today, user)
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
     if answer.get("failed"):

@@ -15,8 +15,9 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan._refuse import
 
 __all__ = ["Delegate", "delegates", "obstacles", "refusal"]
 
-# Our own folder and one that Debian names in its documentation but does not make before apt 2.4; any other has its package.
-_FOLDERS = ("/var/lib/gpufleet", "/etc/apt/keyrings")
+# Our own folder, one that Debian names in its documentation but does not make before apt 2.4, and that of keys on Enterprise Linux,
+# which SUSE does not have (its own keys lie among rpm's programs); any other has its package.
+_FOLDERS = ("/var/lib/gpufleet", "/etc/apt/keyrings", "/etc/pki/rpm-gpg")
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 # From this version on ansible.builtin.dnf asks the Python of the node's dnf from outside, down to 3.6; before, the module itself
 # had to run in it (ansible/module_utils/_embed/dnf.py, Requires-Python; ansible/module_utils/basic.py, _PY_MIN).

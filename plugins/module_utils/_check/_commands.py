@@ -206,6 +206,13 @@ def _repair(node: Node) -> str:
     )
 
 
+def _refresh(node: Node) -> str:
+    """What makes the package manager read its sources, and name the one that it cannot read."""
+    return {_SUSE: "sudo zypper refresh", _EL: "sudo dnf makecache", _FEDORA: "sudo dnf makecache"}.get(
+        distribution(node), "sudo apt-get update"
+    )
+
+
 def _policy(node: Node) -> str:
     names = _packages(node, 6) or "'*nvidia*'"
     return {
@@ -277,6 +284,7 @@ _WORDS: dict[str, Callable[[Node], str]] = {
     "reinstall": _reinstall,
     "hold": _hold,
     "repair": _repair,
+    "refresh": _refresh,
     "utils_install": _utils,
     "policy": _policy,
     "sign": _sign,

@@ -42,6 +42,26 @@ def services(source: Source) -> dict[str, str | None]:
     return states
 
 
+def at_boot(source: Source) -> dict[str, bool]:
+    """Whether each service that is installed starts with the next boot: something wants its unit, or there is nothing to enable
+    (no [Install]: udev or another unit starts it)."""
+    names = {folder: source.names(folder) for folder in _UNIT_FOLDERS}
+    wanted = {
+        unit
+        for folder, entries in names.items()
+        for entry in entries
+        if entry.endswith((".wants", ".requires"))
+        for unit in source.names(f"{folder}/{entry}")
+    }
+    found: dict[str, bool] = {}
+    for fact, (units, _pid_file) in _UNITS.items():
+        for name in (f"{unit}.service" for unit in units):
+            folder = next((folder for folder in _UNIT_FOLDERS if name in names[folder]), None)
+            if folder and fact not in found:
+                found[fact] = name in wanted or "[Install]" not in (source.text(f"{folder}/{name}") or "")
+    return found
+
+
 def _alive(source: Source, pid_file: str | None) -> bool:
     """Whether the process of a PID file lives: operators run these daemons in containers that share /run."""
     number = source.value(pid_file) if pid_file else None

@@ -97,6 +97,8 @@ def parse_rpm_query(text: str) -> list[Row]:
 def origin_of(words: str) -> str | None:
     """Who made a package, by what it says of its maker; None where that is nobody known."""
     lower = words.lower()
+    if set(lower.split()) == {"nvidia"}:  # the whole vendor of some packages; other makers have the word in their names
+        return "nvidia"
     return next((name for part, name in _ORIGINS if part in lower), None)
 
 

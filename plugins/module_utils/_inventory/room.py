@@ -10,6 +10,7 @@ from typing import Any
 
 from ._firmware import common_name
 from ._inventory import Inventory
+from ._nvidia_services import at_boot
 from ._own import MODPROBE, PREFERENCES, RECORD
 from ._repositories import read_repositories
 from ._source import Source
@@ -79,7 +80,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "system": {"free_mib": _free(source), "programs": [name for name in _PROGRAMS if name in programs],
                    "image_based": "ostree-booted" in source.names("/run") or None},
         "kernel": {"signing_key": _signing_key(source) if known.kernel.get("secure_boot") else None},
-        "health": {"nvidia_modules": [name for name in _MODULES if name in loaded],
+        "health": {"nvidia_modules": [name for name in _MODULES if name in loaded], "services_at_boot": at_boot(source),
                    "console_on_gpu": "nvidia" in (source.text("/proc/fb", 4096) or "")},
     }
 

@@ -99,9 +99,9 @@ ia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-PACKAGE-MANAGER-BUSY":{"severity":"critical","message":"{name} (process {pid}) holds the lock of the package manage\
 r; wait_for_lock is {seconds} s","remedy":"ps -fp {pid}\\nWait for it to end, or set wait_for_lock to the seconds that \
 a run may wait. Do not remove the lock.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
-"ND-PACKAGE-MANAGER":{"severity":"critical","message":"{manager}: {error}","remedy":"{repair}\\nMend what it names, the\
-n run this again; nothing was changed.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide\
-/"},
+"ND-PACKAGE-MANAGER":{"severity":"critical","message":"{manager}: {error}","remedy":"{refresh}\\nMend what it names, th\
+en run this again; nothing was changed.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guid\
+e/"},
 "ND-HALF-CONFIGURED":{"severity":"warning","message":"{packages}: installed by half; this is repaired first","remedy":"\
 {repair}\\nThe run does this itself as its first step.","reference":"https://manpages.debian.org/stable/apt/apt-secure.\
 8.en.html"},

@@ -79,6 +79,7 @@ def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> 
     answer = look(tmp_path, "rtx3080ti-no-driver")
     assert (answer["status"], answer["failed"], codes(answer)) == ("refused", True, ["ND-PACKAGE-MANAGER"])
     assert answer["msg"].startswith("nothing was changed: ND-PACKAGE-MANAGER: apt: ")
+    assert answer["plan"]["refusals"][0]["remedy"].startswith("sudo apt-get update\n")
     assert answer["text"][0] == "NVIDIA driver refused, nothing is changed"
 
 

@@ -18,6 +18,7 @@ OWNER = {"owner": "root", "group": "root"}
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 KEY = {"path": "/etc/pki/rpm-gpg/K", "content": ARMOUR, "fingerprint": "AB", "manager": "dnf"}
+KEY_FOLDER = Delegate("ansible.builtin.file", {"path": "/etc/pki/rpm-gpg", "state": "directory", "mode": "0755", **OWNER})
 KEY_FILE = Delegate("ansible.builtin.copy", {"dest": "/etc/pki/rpm-gpg/K", "content": ARMOUR, "mode": "0644", **OWNER})
 
 TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
@@ -65,8 +66,10 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
     ("file_absent", {"path": "/etc/modprobe.d/x.conf"}, [
         Delegate("ansible.builtin.file", {"path": "/etc/modprobe.d/x.conf", "state": "absent"}),
     ]),
-    ("key", {**KEY, "manager": "apt"}, [KEY_FILE]),
-    ("key", KEY, [KEY_FILE, Delegate("ansible.builtin.rpm_key", {"key": "/etc/pki/rpm-gpg/K", "fingerprint": "AB", "state": "present"})]),
+    ("key", {**KEY, "manager": "apt"}, [KEY_FOLDER, KEY_FILE]),
+    ("key", KEY, [
+        KEY_FOLDER, KEY_FILE, Delegate("ansible.builtin.rpm_key", {"key": "/etc/pki/rpm-gpg/K", "fingerprint": "AB", "state": "present"}),
+    ]),
     ("command", {"argv": ["update-initramfs", "-u", "-k", "all"]}, [
         Delegate("ansible.builtin.command", {"argv": ["update-initramfs", "-u", "-k", "all"]}),
     ]),

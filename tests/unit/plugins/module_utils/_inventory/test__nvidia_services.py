@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._nvidia_services import parse_show, services
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._nvidia_services import at_boot, parse_show, services
 from recorded_node import command, node
 
 UNITS = "/usr/lib/systemd/system"
@@ -89,3 +89,25 @@ def test_all_services_are_told() -> None:
 )
 def test_what_systemctl_shows(text: str, states: Any) -> None:
     assert parse_show(text) == states
+
+
+UNIT = "[Service]\nExecStart=/usr/bin/nvidia-persistenced\n"
+INSTALL = f"{UNIT}[Install]\nWantedBy=multi-user.target\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, {}),
+        ({f"{UNITS}/{PERSISTENCED}": INSTALL}, {"persistenced": False}),
+        ({f"{UNITS}/{PERSISTENCED}": UNIT}, {"persistenced": True}),
+        ({f"{UNITS}/{PERSISTENCED}": INSTALL, f"/etc/systemd/system/multi-user.target.wants/{PERSISTENCED}": ""}, {"persistenced": True}),
+        ({f"{UNITS}/{PERSISTENCED}": INSTALL, f"/etc/systemd/system/{PERSISTENCED}": ""}, {"persistenced": True}),
+        ({f"{UNITS}/{FM}": INSTALL, f"{UNITS}/graphical.target.requires/{FM}": "", f"{UNITS}/{DCGM}": INSTALL},
+         {"fabricmanager": True, "dcgm": False}),
+    ],
+    ids=["absent", "disabled", "static", "enabled", "masked", "required"],
+)  # fmt: skip
+def test_at_boot(files: dict[str, str], found: dict[str, bool]) -> None:
+    source, problems = node("nvidia", files=files)
+    assert (at_boot(source), problems) == (found, [])

@@ -148,6 +148,8 @@ def test_refuses(parse: object) -> None:
         ("Advanced Micro Devices, Inc.", "amd"),
         ("Somebody Else <x@example.org>", None),
         ("", None),
+        ("NVIDIA ", "nvidia"),
+        ("NVIDIA Fans <x@example.org>", None),
         ("Canonical Kernel Team <kernel-team@lists.ubuntu.com>", "ubuntu"),
         ("Rocky Enterprise Software Foundation", "rocky"),
     ],

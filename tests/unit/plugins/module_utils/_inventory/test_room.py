@@ -110,7 +110,7 @@ def test_read() -> None:
     assert found["packages"]["lock_holder"] == {"pid": 9, "name": "apt-get"}
     assert found["packages"]["record"]["files"] == ["/etc/extra.conf"]
     assert found["packages"]["own_files"] == {PREFERENCES: "Package: nvidia-*\n", "/etc/extra.conf": "x\n"}
-    assert found["health"] == {"nvidia_modules": ["nvidia", "nvidia_uvm"], "console_on_gpu": True}
+    assert found["health"] == {"nvidia_modules": ["nvidia", "nvidia_uvm"], "console_on_gpu": True, "services_at_boot": {}}
 
 
 def test_a_node_without_any_of_it() -> None:

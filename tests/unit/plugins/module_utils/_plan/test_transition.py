@@ -23,6 +23,7 @@ UPGRADE = (change("nvidia-kernel-open-dkms", "595.91.07-1", "580.95.05-1"),)
 INSTALL = (change("nvidia-kernel-open-dkms", "580.95.05-1"),)
 OTHER = "module 580.95.05 is loaded, 595.91.07 is wanted"
 DAEMON = holder("nvidia-persiste", 900, service=True)
+NOUVEAU_EVERYWHERE = {f"devices.{number}.pci.kernel_driver": "nouveau" for number in range(8)}
 NO_HEADERS = {"kernel.installed.0.headers": False}
 AWAY = {"kernel.nouveau_loaded": False, "kernel.nouveau_blacklisted": True}
 GONE = f"kernel {RUNNING}, which runs, gets no module of this driver"
@@ -60,6 +61,8 @@ GONE = f"kernel {RUNNING}, which runs, gets no module of this driver"
         (BARE, {"kernel.nouveau_loaded": True}, {}, NOW, INSTALL, "reboot", ["nouveau is loaded until the next boot"]),
         ("rtx2060-nouveau", {}, {}, NOW, INSTALL, "reboot",
          ["nouveau drives NVIDIA GeForce RTX 2060 at 0000:01:00.0 until the next boot"]),
+        ("h100x8-healthy", {**NOUVEAU_EVERYWHERE, "nvidia.driver.loaded_version": None}, {}, NOW, INSTALL, "reboot",
+         ["nouveau drives 8 GPUs until the next boot"]),
         (BARE, {**AWAY, **NO_HEADERS}, {}, NOW, INSTALL, "reboot", [GONE]),
         (BARE, {**AWAY, **NO_HEADERS}, {}, NOW, (*INSTALL, change(f"linux-headers-{RUNNING}", "6.12.57-1")), "load",
          ["no NVIDIA module is loaded, 580.95.05 is wanted"]),
