@@ -17,7 +17,8 @@ from ._source import Source
 
 PLACES = ("/boot", "/usr", "/var")
 _DF = re.compile(r"[ \t](\d+)[ \t]+(\d+)[ \t]+(-?\d+)[ \t]+(?:\d+%|-)[ \t]+/")
-_PROGRAMS = ("update-initramfs", "dracut", "mkinitrd", "dnf5", "nvidia-modprobe", "nvidia-uninstall", "ubuntu-drivers", "kubectl", "scontrol")
+_PROGRAMS = ("update-initramfs", "dracut", "mkinitrd", "dnf5", "nvidia-modprobe", "nvidia-uninstall", "ubuntu-drivers", "kubectl",
+             "scontrol")
 _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/bin")
 _MODULES = ("nvidia", "nvidia_modeset", "nvidia_drm", "nvidia_uvm", "nvidia_peermem")
 # Where the certificate of the key lies that modules are signed with when they are built here: Ubuntu, dkms, akmods.
