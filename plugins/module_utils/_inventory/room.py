@@ -14,6 +14,7 @@ from ._nvidia_services import at_boot
 from ._own import MODPROBE, PREFERENCES, RECORD
 from ._repositories import read_repositories
 from ._source import Source
+from .ubuntu import codename, recommended
 
 PLACES = ("/boot", "/usr", "/var")
 _DF = re.compile(r"[ \t](\d+)[ \t]+(\d+)[ \t]+(-?\d+)[ \t]+(?:\d+%|-)[ \t]+/")
@@ -73,13 +74,14 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "record": record,
         "own_files": _own_files(source, record),
         "repositories": read_repositories(source, known.packages.get("manager")),
+        "recommended": recommended(source, known),
     }
     programs = {name for folder in _PROGRAM_FOLDERS for name in source.names(folder)}
     loaded = source.names("/sys/module")
     return {
         "packages": packages,
         "system": {"free_mib": _free(source), "programs": [name for name in _PROGRAMS if name in programs],
-                   "image_based": "ostree-booted" in source.names("/run") or None},
+                   "image_based": "ostree-booted" in source.names("/run") or None, "ubuntu_codename": codename(source, known)},
         "kernel": {"signing_key": _signing_key(source) if known.kernel.get("secure_boot") else None},
         "health": {"nvidia_modules": [name for name in _MODULES if name in loaded], "services_at_boot": at_boot(source),
                    "console_on_gpu": "nvidia" in (source.text("/proc/fb", 4096) or "")},

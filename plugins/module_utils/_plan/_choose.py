@@ -211,11 +211,14 @@ def _flavour(ask: _Ask, choice: Choice) -> str | None:
     return choice.flavour
 
 
-def _preference(ask: _Ask, one: Deliverable) -> tuple[bool, bool]:
-    """Smaller is better; equal ones keep the order of the table. What is there stays, else a module that is built already."""
+def _preference(ask: _Ask, one: Deliverable) -> tuple[bool, bool, bool]:
+    """Smaller is better; equal ones keep the order of the table. What is there stays, else a module that is built already, else what
+    the distribution's own tool recommends."""
     row, there = one.packages, ask.there.packages if ask.there else None
     stays = there is not None and (there.build, there.server) == (row.build, row.server)
-    return (there is not None and not stays, row.build != "prebuilt")
+    named = any((one.branch, row.flavour, row.server) == (rec["branch"], rec["flavour"], rec["server"])
+                for rec in ask.inventory.packages.get("recommended") or ())
+    return (there is not None and not stays, row.build != "prebuilt", not named)
 
 
 def _age(ask: _Ask, one: Deliverable) -> Any:

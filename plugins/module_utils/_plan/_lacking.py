@@ -152,4 +152,12 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     core = {package.get("version") for package in installed(inventory).values()}
     same = version == chosen.version and order.state == "present" and (chosen.revision is None or chosen.revision in core)
     there = Installed(version, revision_of(chosen.revision or ""), chosen.flavour) if same else None
-    return list(choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons)
+    return [*choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons, *_advice(inventory, chosen)]
+
+
+def _advice(inventory: Inventory, chosen: Chosen) -> list[str]:
+    """What the distribution's own tool recommends, where that is something else."""
+    rows = inventory.packages.get("recommended") or ()
+    if not rows or any((row["branch"], row["flavour"]) == (chosen.branch, chosen.flavour) for row in rows):
+        return []
+    return [f"ubuntu-drivers recommends {join(row['package'] for row in rows)}; the wish and the rules above count more"]

@@ -53,6 +53,7 @@ def around(inventory: Inventory) -> list[Deliverer]:
         system.get("distribution_version") or "",
         tuple(system.get("distribution_like") or ()),
         system.get("architecture") or "x86_64",
+        system.get("ubuntu_codename"),
     )
 
 

@@ -18,7 +18,7 @@ from ._runfile import UNINSTALLER
 from .order import Order
 from .steps import Chosen, Refusal
 
-__all__ = ["after", "before", "busy", "no_gpu", "owner_serves"]
+__all__ = ["after", "before", "busy", "held", "no_gpu", "owner_serves"]
 
 _OWNERS = {
     "operator": "ND-OWNER-OPERATOR",
@@ -157,14 +157,14 @@ def _packages(node: Node, order: Order) -> Iterator[Refusal]:
             yield refuse(node, "ND-MIXED-ORIGIN", "packages", severity="warning" if _unfinished(node) else None, origins=told)
     if order.state != "absent" and not _satisfied(node, order):
         yield from _third_party(node)
-        yield from _held(node, sorted(node.get("nvidia.driver.packages") or {}))
+        yield from held(node, sorted(node.get("nvidia.driver.packages") or {}))
 
 
 def _unfinished(node: Node) -> bool:
     """Whether packages that the record names are not there in the version that it names."""
     installed: dict[str, Any] = node.get("packages.installed") or {}
     wanted = (node.get("packages.record") or {}).get("packages") or {}
-    return any(at(installed.get(package), "version") != version for package, version in wanted.items())
+    return any(at(installed.get(package), "version") not in str(version).split() for package, version in wanted.items())
 
 
 def _third_party(node: Node) -> Iterator[Refusal]:
@@ -175,6 +175,7 @@ def _third_party(node: Node) -> Iterator[Refusal]:
         str(node.get("system.distribution_version") or ""),
         node.get("system.distribution_like") or (),
         str(node.get("system.architecture") or "x86_64"),
+        node.get("system.ubuntu_codename"),
     )
     if origin and around and origin not in {one.maker for one in around}:
         version = node.get("nvidia.driver.installed_version")
@@ -186,10 +187,10 @@ def _held_change(node: Node, order: Order, closure: Any) -> Iterator[Refusal]:
     if closure.error:
         return
     changed = [str(change.name) for change in closure.changes if change.action not in ("install", "reinstall")]
-    yield from _held(node, changed, apt_marks_only=True)
+    yield from held(node, changed, apt_marks_only=True)
 
 
-def _held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iterator[Refusal]:
+def held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iterator[Refusal]:
     """Holds of others on these packages. Our own are replaced by the plan."""
     from .._inventory._package_locks import holds
 

@@ -73,7 +73,8 @@ def _missing(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[R
 def _codename(inventory: Inventory) -> str:
     """The release's code name; empty where there is none, so that nothing is a source of it."""
     system = inventory.system
-    return delivery.codename(system.get("distribution") or "", system.get("distribution_version") or "") or ""
+    own = delivery.codename(system.get("distribution") or "", system.get("distribution_version") or "")
+    return own or system.get("ubuntu_codename") or ""
 
 
 def _of_release(entry: Mapping[str, Any], codename: str) -> bool:

@@ -106,6 +106,7 @@ def test_read() -> None:
         "free_mib": {"/boot": 497, "/usr": 42501, "/var": 0},
         "programs": ["update-initramfs", "kubectl"],
         "image_based": True,
+        "ubuntu_codename": None,
     }
     assert found["packages"]["lock_holder"] == {"pid": 9, "name": "apt-get"}
     assert found["packages"]["record"]["files"] == ["/etc/extra.conf"]
@@ -117,8 +118,8 @@ def test_a_node_without_any_of_it() -> None:
     source, problems = node("room")
     found = read(source, known("nvidia"))
     assert problems == []
-    assert found["system"] == {"free_mib": {}, "programs": [], "image_based": None}
-    assert found["packages"] == {"lock_holder": None, "record": None, "own_files": {}, "repositories": []}
+    assert found["system"] == {"free_mib": {}, "programs": [], "image_based": None, "ubuntu_codename": None}
+    assert found["packages"] == {"lock_holder": None, "record": None, "own_files": {}, "repositories": [], "recommended": None}
 
 
 def test_a_broken_record_is_a_problem_and_own_files_are_found_all_the_same() -> None:

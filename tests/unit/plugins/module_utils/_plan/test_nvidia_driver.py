@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -110,6 +111,28 @@ def test_a_bare_host_gets_one_driver_and_is_left_alone_then(
     assert names(plan)[: len(install)] == install
     again = planned(apply(inventory, plan), distribution, **options)
     assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+def recommended(package: str) -> dict[str, Any]:
+    branch, _dash, rest = package.removeprefix("nvidia-driver-").partition("-")
+    return {"package": package, "branch": int(branch), "server": "server" in rest, "flavour": "open" if "open" in rest else "proprietary"}
+
+
+@pytest.mark.parametrize(("package", "options", "first", "told"), [
+    # Where the rules leave two builds equal, Ubuntu's word counts; a branch of its own is not followed.
+    ("nvidia-driver-580-server-open", {}, "linux-modules-nvidia-580-server-open-generic", False),
+    ("nvidia-driver-580-open", {}, "linux-modules-nvidia-580-open-generic", False),
+    ("nvidia-driver-595-open", {}, "linux-modules-nvidia-580-open-generic", True),
+    ("nvidia-driver-580-server", {}, "linux-modules-nvidia-580-open-generic", True),
+    ("nvidia-driver-580-server-open", {"version": "595", "precompiled": "never"}, "nvidia-headless-595-open", True),
+])
+def test_what_ubuntu_drivers_recommends(package: str, options: dict[str, Any], first: str, told: bool) -> None:
+    inventory = copy.deepcopy(fresh("ubuntu-24.04", "A100-PCIE-40GB"))
+    inventory.packages["recommended"] = [recommended(package)]
+    plan = planned(inventory, "ubuntu-24.04", **options)
+    assert names(plan)[0].partition("=")[0] == first
+    reason = f"ubuntu-drivers recommends {package}; the wish and the rules above count more"
+    assert (reason in plan.reasons) is told
 
 
 REFUSED: list[tuple[str, str, dict[str, Any], list[str], str]] = [

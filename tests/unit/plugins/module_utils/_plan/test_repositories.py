@@ -13,6 +13,8 @@ from planlab import order_of
 
 DEBIAN = {"distribution": "debian", "distribution_version": "13", "architecture": "x86_64"}
 UBUNTU = {"distribution": "ubuntu", "distribution_version": "24.04", "architecture": "x86_64"}
+MINT = {"distribution": "linuxmint", "distribution_version": "22", "distribution_like": ["ubuntu", "debian"],
+        "architecture": "x86_64", "ubuntu_codename": "noble"}
 ROCKY = {"distribution": "rocky", "distribution_version": "9.6", "distribution_like": ["rhel"], "architecture": "x86_64"}
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos"
 
@@ -42,6 +44,8 @@ def node(system: dict[str, Any], *repositories: dict[str, Any], origin: str | No
     (DEBIAN, "distribution", "nvidia", ["debian", "debian_backports"]),
     (DEBIAN, "nvidia", None, ["nvidia_debian"]),
     (UBUNTU, "auto", None, ["ubuntu", "nvidia_ubuntu if unserved"]),
+    (MINT, "auto", None, ["ubuntu", "nvidia_ubuntu if unserved"]),
+    ({**MINT, "ubuntu_codename": None}, "auto", None, []),
     (ROCKY, "auto", None, ["nvidia_el"]),  # nobody else delivers there
     (ROCKY, "distribution", None, []),
     ({"distribution": "plan9", "distribution_version": "4"}, "auto", None, []),
@@ -108,6 +112,13 @@ def test_nvidias_repository_for_apt(mirror: str | None, url: str) -> None:
         "Suites: /\nSigned-By: /usr/share/keyrings/gpufleet-nvidia-ubuntu.asc\n"}
     inventory.packages["repositories"].append(source(url.rstrip("/"), "/", ""))
     assert files(inventory, "nvidia_ubuntu", origin="nvidia", mirror=mirror) == {}
+
+
+def test_a_derivative_of_ubuntu_gets_components_of_its_own_base() -> None:
+    mint = source("http://packages.linuxmint.com", "wilma", "main upstream import backport")
+    base = source("http://archive.ubuntu.com/ubuntu", "noble", "main universe")
+    assert "Suites: noble\nComponents: restricted multiverse\n" in files(node(MINT, mint, base), "ubuntu")[
+        "/etc/apt/sources.list.d/gpufleet-ubuntu.sources"]
 
 
 def test_nvidias_repository_for_dnf() -> None:
