@@ -7,6 +7,7 @@ Imports stand in functions: a machine without an AMD card does not pay for its r
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable
@@ -72,7 +73,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
     survey = _Survey(host, wanted, timeout, sources)
     survey.ask("pci", pci.read)
     nvidia, amd = survey.has("nvidia") or _nvidia_hint(host), survey.has("amd") or _amd_hint(host)
-    if nvidia or amd:
+    if (nvidia or amd) and not change:  # a plan rarely needs it, see dkms.py
         host.prefetch(("dkms", "status"))
     _ask_about_the_node(survey)
     if nvidia:
@@ -98,6 +99,13 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
     complete(survey.known)
     survey.known.make_presentable()
     return survey.known
+
+
+def begin(host: Host) -> None:
+    """Start the slowest program of a `gather` that follows, so that it works while the caller still imports what comes after. Only
+    where it will be asked: the module is loaded, and NVML cannot be asked without it."""
+    if _there(host, "/sys/module", "nvidia") and importlib.util.find_spec("pynvml") is None:
+        host.prefetch(("nvidia-smi", "-q", "-x"))
 
 
 def _ask_about_the_node(survey: _Survey) -> None:

@@ -127,6 +127,26 @@ def test_tree_of_another_root() -> None:
     }
 
 
+BUILT = {path: "" for path in TREE if NEW not in path and "570" not in path}
+
+
+@pytest.mark.parametrize(
+    ("tree", "wanted", "version"),
+    [
+        (BUILT, ("change",), "580.95.05"),  # all is well there: nobody is asked
+        (BUILT, (), "580.126.09"),
+        (TREE, ("change",), "580.126.09"),  # a module that is only added, and one that is built
+        ({}, ("change",), "580.126.09"),
+    ],
+)
+def test_a_plan_takes_the_word_of_a_tree_where_all_is_installed(tree: dict[str, str], wanted: tuple[str, ...], version: str) -> None:
+    links = {f"/var/lib/dkms/nvidia/kernel-{OLD}-x86_64": f"580.95.05/{OLD}/x86_64"} if tree else {}
+    told = [command("dkms status", f"nvidia/580.126.09, {OLD}, x86_64: installed\n")]
+    source, problems = node("dkms", files=tree, links=links, commands=told, wanted=wanted)
+    assert read(source, known("nvidia"))["nvidia"]["driver"]["dkms"] == [build("nvidia", version, OLD, "installed")]
+    assert problems == []
+
+
 @pytest.mark.parametrize(
     ("vendors", "machine", "found"),
     [

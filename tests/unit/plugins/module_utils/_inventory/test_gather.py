@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import builtins
 import json
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
+from ansible_collections.gpufleet.node.plugins.module_utils._host import LiveHost
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SUBSETS, gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SUBSETS, begin, gather
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from fakegpu import evidence_of
 from fakegpu.profile import complete
@@ -49,6 +54,41 @@ def test_a_change_sees_what_stands_in_its_way() -> None:
     assert "events" not in found.health  # a change reads no log
     assert found.kernel["nouveau_in_initramfs"] is False
     assert found.kernel["installed"][0]["modules"]["nvidia"]["version"] == "580.95.05"
+
+
+class Started(LiveHost):
+    """Notes what is started early, and starts nothing."""
+
+    started: builtins.list[str]
+
+    def __init__(self, *modules: str) -> None:
+        super().__init__()
+        self.modules, self.started = [*modules], []
+
+    def list(self, path: str) -> Any:
+        return self.modules if path == "/sys/module" else []
+
+    def prefetch(self, argv: Any) -> None:
+        self.started.append(" ".join(argv))
+
+
+@pytest.mark.parametrize(
+    ("modules", "pynvml", "started"),
+    [
+        (("nvidia",), False, ["nvidia-smi -q -x"]),
+        (("nvidia",), True, []),  # NVML will be asked through it
+        (("nouveau",), False, []),  # nvidia-smi would load the module
+    ],
+)
+def test_nvidia_smi_begins_early_where_it_will_be_asked(
+    modules: tuple[str, ...], pynvml: bool, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ModuleType("pynvml")
+    found.__spec__ = ModuleSpec("pynvml", None)
+    monkeypatch.setitem(sys.modules, "pynvml", found if pynvml else None)
+    host = Started(*modules)
+    begin(host)
+    assert host.started == started
 
 
 @pytest.mark.parametrize("how", [{}, {"deep": True}, {"sources": ("pci", "room", "workloads")}])
