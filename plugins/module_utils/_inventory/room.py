@@ -12,6 +12,7 @@ from ._firmware import common_name
 from ._inventory import Inventory
 from ._nvidia_services import at_boot
 from ._own import MODPROBE, PREFERENCES, RECORD
+from ._package_locks import VERSIONLOCK
 from ._repositories import read_repositories
 from ._source import Source
 from .ubuntu import codename, recommended
@@ -19,7 +20,7 @@ from .ubuntu import codename, recommended
 PLACES = ("/boot", "/usr", "/var")
 _DF = re.compile(r"[ \t](\d+)[ \t]+(\d+)[ \t]+(-?\d+)[ \t]+(?:\d+%|-)[ \t]+/")
 _PROGRAMS = ("update-initramfs", "dracut", "mkinitrd", "dnf5", "nvidia-modprobe", "nvidia-uninstall", "ubuntu-drivers", "kubectl",
-             "scontrol")
+             "scontrol", VERSIONLOCK)
 _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/bin")
 _MODULES = ("nvidia", "nvidia_modeset", "nvidia_drm", "nvidia_uvm", "nvidia_peermem")
 # Where the certificate of the key lies that modules are signed with when they are built here: Ubuntu, dkms, akmods.
@@ -77,6 +78,7 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         "recommended": recommended(source, known),
     }
     programs = {name for folder in _PROGRAM_FOLDERS for name in source.names(folder)}
+    programs |= {VERSIONLOCK} if "versionlock.conf" in source.names("/etc/dnf/plugins") else set()
     loaded = source.names("/sys/module")
     return {
         "packages": packages,

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._check._node import Node
 from .._inventory._own import PREFERENCES
+from .._inventory._package_locks import VERSIONLOCK
 from .._knowledge.delivery import Deliverer, package_sets
 from ._node_state import has_program
 from .order import Order
@@ -94,6 +95,13 @@ def _argv(node: Node, kind: str, verb: str) -> list[str]:
 def _dnf5(node: Node) -> bool:
     """dnf 5 has no patterns of versions: it locks the versions that the packages of a name have now."""
     return has_program(node, "dnf5")
+
+
+def tools_of(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> tuple[str, ...]:
+    """The packages that a hold of this driver needs on this node and that are not there: dnf 4 sets version locks by a plugin."""
+    locks = {lock["kind"] for lock in locks_of(order, chosen, deliverer, node)}
+    needed = "dnf_versionlock" in locks and not _dnf5(node) and not has_program(node, VERSIONLOCK)
+    return deliverer.tools.get("hold", ()) if needed else ()
 
 
 def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | None = None) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ from .._knowledge.delivery import Deliverer
 from ._cards import cards_of, flavours
 from ._choose import revision_of
 from ._deliverables import Kernel, filled
+from ._hold import tools_of
 from ._node_state import kernels_to_boot
-from ._packages_part import EXACT, Present, around, installed, kernels_of, names_of, present, roles, sets_of
+from ._packages_part import EXACT, Present, around, extras_told, installed, kernels_of, names_of, present, roles, sets_of
 from ._repositories import attempts
 from ._request import pinning_here
 from .branch import Installed, choose_branch
@@ -81,6 +82,8 @@ def _by_option(inventory: Inventory, order: Order, there: There) -> Iterator[str
     if order.precompiled == {"dkms": "always", "prebuilt": "never"}.get(row.build):
         yield f"precompiled is {order.precompiled} and the module is {row.build}"
     yield from _pinning(inventory, order, there)
+    if not inventory.nvidia["driver"].get("held"):
+        yield from (f"{name} is not installed" for name in tools_of(Node(inventory), order, there.chosen, there.deliverer))
     if order.replace_runfile and inventory.packages.get("runfile"):
         yield "a .run installer left files that are to be replaced"
     if "fabricmanager" in roles(inventory, order) and not row.server and any(one.server for one in sets_of(inventory, there.deliverer)):
@@ -152,7 +155,8 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     core = {package.get("version") for package in installed(inventory).values()}
     same = version == chosen.version and order.state == "present" and (chosen.revision is None or chosen.revision in core)
     there = Installed(version, revision_of(chosen.revision or ""), chosen.flavour) if same else None
-    return [*choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons, *_advice(inventory, chosen)]
+    return [*choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons, *_advice(inventory, chosen),
+            *extras_told(inventory, order, chosen.origin, chosen.branch)]
 
 
 def _advice(inventory: Inventory, chosen: Chosen) -> list[str]:

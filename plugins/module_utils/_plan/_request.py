@@ -8,6 +8,7 @@ import fnmatch
 import re
 from collections.abc import Sequence
 
+from .._check._node import Node
 from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._knowledge.delivery import Deliverer
@@ -32,6 +33,8 @@ def request_for(
     wanted = [*picked.wanted, *extras_of(inventory, order, picked, index)]
     if picked.packages.build == "dkms":
         wanted += headers_of(inventory, deliverer, kernels, index)
+    tools = _hold.tools_of(Node(inventory), order, _chosen(deliverer, picked), deliverer)
+    wanted += [Wanted(name) for name in tools if index.of(name)]
     pinning = pinning_of(order, deliverer, picked, index)
     wanted += [Wanted(pinning)] if pinning else []
     others = [name for name in pinning_here(inventory, deliverer) if name != pinning]
@@ -142,8 +145,9 @@ def _left_behind(inventory: Inventory, deliverer: Deliverer, picked: Deliverable
 def _of_another_maker(inventory: Inventory, deliverer: Deliverer, old: str) -> list[str]:
     """The driver packages of another maker: two of them do not mix, also where no relation of theirs says so."""
     makers = {one.maker for one in around(inventory)} - {deliverer.maker}
-    return [name for name, entry in installed(inventory).items()
-            if entry.get("origin") in makers and _NVIDIA.match(name) and (upstream_version(entry["version"]) == old or _MODULES.match(name))]
+    theirs = {name: str(entry["version"]) for name, entry in installed(inventory).items()
+              if entry.get("origin") in makers and _NVIDIA.match(name)}
+    return [name for name, version in theirs.items() if upstream_version(version) == old or _MODULES.match(name)]
 
 
 def _successors(picked: Deliverable, index: Index) -> list[Wanted]:

@@ -86,6 +86,7 @@ def test_read() -> None:
         "/etc/modprobe.d/other.conf": "blacklist nouveau\n",
         "/usr/sbin/update-initramfs": "",
         "/usr/bin/kubectl": "",
+        "/etc/dnf/plugins/versionlock.conf": "[main]\nenabled = 1\n",
         "/usr/bin/true": "",
         "/sys/module/nvidia/refcnt": "1\n",
         "/sys/module/nvidia_uvm/refcnt": "0\n",
@@ -104,7 +105,7 @@ def test_read() -> None:
     assert problems == []
     assert found["system"] == {
         "free_mib": {"/boot": 497, "/usr": 42501, "/var": 0},
-        "programs": ["update-initramfs", "kubectl"],
+        "programs": ["update-initramfs", "kubectl", "dnf versionlock"],
         "image_based": True,
         "ubuntu_codename": None,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import holds, parse_apt_preferences
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import VERSIONLOCK, holds, parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import Deliverer, deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import _configuration, _hold
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Chosen, Step
@@ -130,6 +130,25 @@ def test_hold(profile: str, changes: dict[str, Any], options: dict[str, Any], wh
     inventory = Node(node(profile, changes))
     arguments = (inventory, order_of(**options), which, origin(str(which.origin)), packages)
     assert told([*_hold.before_packages(*arguments), *_hold.after_packages(*arguments)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "programs", "options", "which", "expected"),
+    [
+        (EL, [], {}, STREAM._replace(origin="nvidia_dnf"), ("python3-dnf-plugin-versionlock",)),
+        (EL, [VERSIONLOCK], {}, STREAM._replace(origin="nvidia_dnf"), ()),
+        (EL, ["dnf5"], {}, STREAM._replace(origin="nvidia_dnf"), ()),
+        (EL, [], {"hold": False}, STREAM._replace(origin="nvidia_dnf"), ()),
+        (EL, [], {}, STREAM, ()),
+        (EL, [], {"version": "580.95.05"}, STREAM, ("python3-dnf-plugin-versionlock",)),
+        (BARE, [], {}, DEBIAN, ()),
+    ],
+)
+def test_packages_that_a_hold_needs(
+    profile: str, programs: list[str], options: dict[str, Any], which: Chosen, expected: tuple[str, ...]
+) -> None:
+    inventory = Node(node(profile, {"system.programs": programs}))
+    assert _hold.tools_of(inventory, order_of(**options), which, origin(str(which.origin))) == expected
 
 
 def test_the_reason_of_a_lock_that_somebody_removed() -> None:
@@ -265,7 +284,7 @@ FABRIC = (change("nvidia-fabricmanager", "580.95.05-1"), change("nvidia-imex", "
         (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True, "at_boot": False, "persistence": False}, []),
         (HELD, {"fabricmanager": "failed"}, (), True, {"persistence": False}, [f"{F} started True"]),
         (HELD, {"fabricmanager": "failed"}, (), False, {"persistence": False}, []),
-        (BARE, {}, FABRIC, True, {"persistence": False}, [f"{F} started True", f"{IMEX} started True"]),
+        (BARE, {}, FABRIC, True, {"persistence": False}, [f"{F} started True", f"{IMEX} None True"]),
         (BARE, {}, (change("nvidia-fabric-manager", "570.1-1"),), True, {"persistence": False}, [f"{F} started True"]),
     ],
 )
