@@ -236,7 +236,7 @@ def _fitness(data: Path) -> str:
 
 # Of data/nvidia_packages.yml: where a row comes from stays there, as everywhere.
 _OF_THE_SOURCE = ("source", "checked", "confidence", "note")
-_DELIVERY = ("same_as", "by_major", "codenames", "keys_of_nvidia", "deliverers", "package_sets")
+_DELIVERY = ("same_as", "by_major", "codenames", "keys_of_nvidia", "deliverers", "hardware", "package_sets")
 
 
 def _delivery(data: Path) -> str:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Deliverer", "PackageSet", "codename", "deliverer", "deliverers", "extras", "fill", "kernel_flavour", "kernel_version",
-           "origin_of", "package_sets"]
+__all__ = ["Deliverer", "PackageSet", "codename", "deliverer", "deliverers", "extras", "fill", "hardware", "kernel_flavour",
+           "kernel_version", "origin_of", "package_sets"]
 
 _ROLLING = "*"  # in a table of versions: any
 # 6.12.48+deb13-cloud-amd64 → cloud-amd64, 6.1.0-39-amd64 → amd64, 6.8.0-1015-aws → aws, 6.4.0-150600.23.25-default → default
@@ -128,6 +128,12 @@ def extras(origin: str, branch: int) -> dict[str, tuple[str, ...]]:
         fits = [one for one in entries if one.get("first", branch) <= branch <= one.get("last", branch)]
         if fits:
             found[role] = tuple(fill(name, branch=branch) for name in fits[0]["names"])
+    return found
+
+
+def hardware() -> list[dict[str, Any]]:
+    """Which cards ask for which extras: [{role, pci: [device ids], architectures}]; architectures count only beside NVSwitches."""
+    found: list[dict[str, Any]] = _tables()["hardware"]
     return found
 
 

@@ -164,6 +164,10 @@ rity":null,"arches":{"x86_64":"x86_64","aarch64":"sbsa"},"folders":[{"distributi
 5622"},{"distributions":["opensuse-tumbleweed"],"versions":["*"],"folder":"suse16","key":"3A8B5622"}]},"tools":{"build"\
 :["dkms","gcc","make"]}}
 },
+"hardware":[
+{"pci":["2941","31a1","31c2","31c3"],"role":"imex"},
+{"architectures":["blackwell","rubin"],"role":"nvlink5"}
+],
 "package_sets":[
 {"build":"dkms","components":"compute","core":"libcuda1","flavour":"proprietary","install":["nvidia-kernel-dkms","libcu\
 da1","nvidia-smi"],"not_on":["13 aarch64"],"origin":"debian","server":false},

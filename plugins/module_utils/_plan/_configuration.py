@@ -160,21 +160,21 @@ def initramfs_command(node: Node) -> list[str]:
 _BRINGS = {
     "persistenced": ("nvidia-persistenced", "nvidia-compute-utils"),
     "fabricmanager": ("nvidia-fabricmanager", "nvidia-fabric-manager"),
-    "imex": ("nvidia-imex",),
 }
 
 
 def _services(node: Node, order: Order, changes: Sequence[Any], way: str) -> list[Step]:
-    """Daemons of the driver: enabled, and started where the module is there to be served."""
+    """Daemons of the driver: enabled, and started where the module is there to be served. Not IMEX: it fails without the addresses of
+    the rack's trays, and where Kubernetes has jobs of several trays it must not run on the node."""
     names = changed_names(changes)
     found = []
-    for fact, wanted in (("persistenced", order.persistence), ("fabricmanager", bool(node.get("nvidia.fabric.required"))), ("imex", False)):
+    for fact, wanted in (("persistenced", order.persistence), ("fabricmanager", bool(node.get("nvidia.fabric.required")))):
         unit, state = SERVICES[fact], node.get(f"nvidia.services.{fact}")
         comes = any(name.startswith(_BRINGS[fact]) for name in names)
         sleeps = state in ("inactive", "failed") and wanted
         # Before a reboot there is nothing to start, but it has to come with the boot: afterwards no run should find work.
         due = sleeps and (way != "reboot" or node.get(f"health.services_at_boot.{fact}") is False)
-        if (fact == "imex" or wanted) and (comes or due) and state != "active":
+        if wanted and (comes or due) and state != "active":
             start = way != "reboot"
             what = f"enable and start {unit}" if start else f"enable {unit}, which starts with the next boot"
             reason = "it comes with the driver" if comes else f"it is {state}"

@@ -19,7 +19,7 @@ from ._deliverables import Deliverable, Index, Kernel, bare, filled, pattern_of
 from ._node_state import kernels_to_boot
 from .order import Order
 
-__all__ = ["Present", "around", "extras_of", "headers_of", "installed", "kernels_of", "names_of", "present", "sets_of"]
+__all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present", "sets_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,160}", re.ASCII)
 
@@ -174,6 +174,16 @@ def roles(inventory: Inventory, order: Order) -> set[str]:
     found = {"persistenced"} if order.persistence else set()
     if (inventory.nvidia.get("fabric") or {}).get("required"):
         found |= {"fabricmanager", "nscq"}
-        if any(device.get("architecture") in ("blackwell", "rubin") for device in inventory.devices):
-            found.add("nvlink5")
+    kinds = {device.get("architecture") for device in inventory.devices} if "fabricmanager" in found else set()
+    cards = {(device.get("pci") or {}).get("device_id") for device in inventory.devices if device.get("vendor") == "nvidia"}
+    return found | {row["role"] for row in delivery.hardware() if cards & {*row.get("pci", ())} or kinds & {*row.get("architectures", ())}}
+
+
+def extras_told(inventory: Inventory, order: Order, origin: str | None, branch: int) -> list[str]:
+    """What to say of extras that this hardware asks for: those that the origin does not have, and those that want a word of advice."""
+    asked, offered = roles(inventory, order), delivery.extras(origin, branch) if origin else {}
+    label = {"imex": "nvidia-imex (memory shared with other trays of the rack)", "nvlink5": "nvlsm (switches of NVLink 5)"}
+    found = [f"{origin} has no {label[role]} for branch {branch}" for role in sorted(asked & label.keys() - offered.keys())]
+    if "imex" in asked and "imex" in offered:
+        found.append("nvidia-imex wants the addresses of the rack's trays in /etc/nvidia-imex/nodes_config.cfg: it is not started here")
     return found

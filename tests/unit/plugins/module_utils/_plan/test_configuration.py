@@ -263,7 +263,7 @@ def services(profile: str, states: dict[str, str | None], packages: Any, require
     return told([step for step in found if step.kind == "service"])
 
 
-P, F, IMEX = "service nvidia-persistenced", "service nvidia-fabricmanager", "service nvidia-imex"
+P, F = "service nvidia-persistenced", "service nvidia-fabricmanager"
 FABRIC = (change("nvidia-fabricmanager", "580.95.05-1"), change("nvidia-imex", "580.95.05-1"))
 
 
@@ -284,7 +284,7 @@ FABRIC = (change("nvidia-fabricmanager", "580.95.05-1"), change("nvidia-imex", "
         (BARE, {"persistenced": "inactive"}, (), False, {"nouveau": True, "at_boot": False, "persistence": False}, []),
         (HELD, {"fabricmanager": "failed"}, (), True, {"persistence": False}, [f"{F} started True"]),
         (HELD, {"fabricmanager": "failed"}, (), False, {"persistence": False}, []),
-        (BARE, {}, FABRIC, True, {"persistence": False}, [f"{F} started True", f"{IMEX} None True"]),
+        (BARE, {}, FABRIC, True, {"persistence": False}, [f"{F} started True"]),
         (BARE, {}, (change("nvidia-fabric-manager", "570.1-1"),), True, {"persistence": False}, [f"{F} started True"]),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
-from planlab import Laboratory, apply, machine, offer, order_of
+from planlab import Laboratory, apply, machine, offer, order_of, with_cards
 
 DEBIAN = ("trixie", "trixie-backports", "nvidia-debian13")
 UBUNTU = ("ubuntu-24.04", "nvidia-ubuntu2404")
@@ -266,6 +266,32 @@ def test_a_box_with_nvswitches_falls_to_nvidia_where_the_distribution_has_no_fab
     assert plan.chosen is not None
     assert (plan.chosen.origin, plan.chosen.branch) == ("nvidia_debian", 580)
     assert f"nvidia-fabricmanager={plan.chosen.revision}" in names(plan)
+
+
+HARDWARE: list[tuple[str, list[tuple[str, str]], bool, dict[str, Any], set[str], list[str]]] = [
+    ("ubuntu-24.04", [("2941", "NVIDIA GB200")], False, {"origin": "nvidia"}, {"nvidia-imex"},
+     ["nvidia-imex wants the addresses of the rack's trays in /etc/nvidia-imex/nodes_config.cfg: it is not started here"]),
+    ("ubuntu-24.04", [("31c2", "NVIDIA GB300")], False, {"origin": "nvidia"}, {"nvidia-imex"},
+     ["nvidia-imex wants the addresses of the rack's trays in /etc/nvidia-imex/nodes_config.cfg: it is not started here"]),
+    ("ubuntu-24.04", [("2901", "NVIDIA B200")], True, {"origin": "nvidia"}, {"nvidia-fabricmanager", "libnvidia-nscq", "nvlsm"}, []),
+    ("ubuntu-24.04", [("2901", "NVIDIA B200")], False, {"origin": "nvidia"}, set(), []),
+    ("ubuntu-24.04", [("2330", "NVIDIA H100 80GB HBM3")], True, {"origin": "nvidia"}, {"nvidia-fabricmanager", "libnvidia-nscq"}, []),
+    ("ubuntu-24.04", [("20b5", "NVIDIA A100 80GB PCIe")], False, {"origin": "nvidia"}, set(), []),
+]
+
+
+@pytest.mark.parametrize(("distribution", "cards", "switches", "options", "extras", "told"), HARDWARE,
+                         ids=[f"{row[1][0][1]} {row[2]}" for row in HARDWARE])
+def test_what_the_hardware_asks_for(
+    distribution: str, cards: list[tuple[str, str]], switches: bool, options: dict[str, Any], extras: set[str], told: list[str]
+) -> None:
+    inventory = with_cards(fresh(distribution, "A100-PCIE-40GB"), *cards)
+    inventory.nvidia["fabric"] = {"required": switches}
+    plan = planned(inventory, distribution, **options)
+    coming = {name.partition("=")[0] for name in names(plan)}
+    every = {"nvidia-imex", "nvidia-fabricmanager", "libnvidia-nscq", "nvlsm"}
+    assert coming & every == extras
+    assert [reason for reason in plan.reasons if "imex" in reason or "nvlsm" in reason] == told
 
 
 def test_the_order_of_the_steps() -> None:
