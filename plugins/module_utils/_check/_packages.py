@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .._inventory._package_text import upstream_version
 from ._finding import finding
 from ._node import Node, at, join, version_key
 from ._report import Finding
@@ -86,10 +87,10 @@ def _driver_packages(node: Node) -> list[str]:
 
 
 def _versions(node: Node) -> Iterator[Finding]:
-    """Driver packages of several versions; epoch, package revision and packages without a driver's version do not count."""
+    """Driver packages of several versions; epoch, package revision, kernel and packages without a driver's version do not count."""
     seen: dict[str, list[str]] = {}
     for package in _driver_packages(node):
-        version = str(at(node.get("packages.installed").get(package), "version") or "").rpartition(":")[2].partition("-")[0]
+        version = upstream_version(str(at(node.get("packages.installed").get(package), "version") or ""))
         if len(version_key(version)) > 1 and version_key(version)[0] >= _FIRST_BRANCH:
             seen.setdefault(version, []).append(package)
     if len(seen) > 1:
