@@ -43,7 +43,8 @@ def package_steps(
     wanted = [one for one in request.install if one not in pinning]
     others = [name for name in request.remove if is_pinning(name, deliverer)]
     steps = [step for one in repositories for step in _repository(one, deliverer, order)]
-    steps += [_absent(others, deliverer, order, "it pins another version")] if others else []
+    # Its pin is a file below /etc, which outlives the package unless that is purged.
+    steps += [_absent(others, deliverer, order, "it pins another version", purge=True)] if others else []
     if pinning and any(change.name == pinning[0].name for change in closure.changes):
         alone = request._replace(erase=False)
         steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
@@ -110,6 +111,6 @@ def _undo(deliverer: Deliverer, changes: Sequence[Change]) -> str:
     return "; ".join(lines)
 
 
-def _absent(names: Sequence[str], deliverer: Deliverer, order: Order, reason: str) -> Step:
-    values = {"manager": deliverer.manager, "names": list(names), "purge": False, "lock_timeout": order.wait_for_lock}
+def _absent(names: Sequence[str], deliverer: Deliverer, order: Order, reason: str, purge: bool = False) -> Step:
+    values = {"manager": deliverer.manager, "names": list(names), "purge": purge, "lock_timeout": order.wait_for_lock}
     return Step("packages_absent", f"remove {join(names)}", reason, values, slow=True)
