@@ -77,6 +77,11 @@ _NO_ZYPPER = "rm -rf /usr/bin/zypper /usr/sbin/zypper* /etc/zypp /var/cache/zypp
 _NO_RPM = "rm -rf /usr/bin/rpm* /usr/lib/rpm /var/lib/rpm /etc/rpm"
 
 
+# In Debian it comes with other plugins, on EL it is a package of its own: the local repository's brings it back.
+_NO_VERSIONLOCK = "mkdir -p /opt/dnf; mv /usr/lib/python3/dist-packages/dnf-plugins/versionlock.py /opt/dnf/;" \
+    " rm -f /etc/dnf/plugins/versionlock.*"
+
+
 def _named(identity: str, version: str, more: str = "") -> str:
     return f"printf '%s\\n' NAME={identity} ID={identity} VERSION_ID={version} {more} >/usr/lib/os-release"
 
@@ -91,6 +96,7 @@ _OTHERS = {
     **{f"el-{version}": "\n".join(["set -e", _NO_APT, _NO_ZYPPER, _RPM, "mkdir -p /etc/yum.repos.d",
                                    "printf '[main]\\nenabled = 0\\n' >/etc/dnf/plugins/local.conf",  # off on EL, on in Debian
                                    "rm -f /usr/lib/python3/dist-packages/dnf-plugins/system_upgrade.py",  # has no python3-systemd here
+                                   _NO_VERSIONLOCK,
                                    _named("rocky", full, f"'ID_LIKE=\"rhel centos fedora\"' 'PLATFORM_ID=\"platform:el{version}\"'")])
        for version, full in {"8": "8.10", "9": "9.6", "10": "10.0"}.items()},
     "suse-15": "\n".join(["set -e", _NO_APT, _NO_DNF, _RPM, _named("sles", "15.7", "'ID_LIKE=suse'")]),

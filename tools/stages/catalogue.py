@@ -33,6 +33,8 @@ def _unit() -> list[Stage]:
     return [
         *(unit(role, "node", _NODE) for role in ("node-oldest", "node-newest")),
         *(unit(role, role, "tests/unit") for role in ("controller-oldest", "controller-newest")),
+        Stage("unit-rpm", "unit", ("{python} -m stages.rpm {venv}",), venv="node", role="node-newest", pytest=True,
+              missing=docker.no_engine, environment={"PYTHONPATH": "tools"}),
     ]
 
 
