@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import time
@@ -116,7 +117,8 @@ class Delegating:
                     raise AnsibleConnectionFailure(str(error)) from error
                 self._reset()
         if job and result.get("finished"):
-            self._job(job, folder, "cleanup")
+            with contextlib.suppress(AnsibleError):  # a file that stays matters less than what the job has told
+                self._job(job, folder, "cleanup")
         return {key: value for key, value in result.items() if key not in ("ansible_job_id", "started", "finished", "results_file")}
 
     def _looked_after(self, job: str, folder: str, result: dict[str, Any], title: str, alive: Callable[[], bool]) -> dict[str, Any]:
@@ -140,6 +142,8 @@ class Delegating:
         """The module without its action, which would look for the folder again each time, and in another home of a local user."""
         arguments: dict[str, object] = {"jid": job, "mode": mode, "_async_dir": folder}
         found: dict[str, Any] = self._action._execute_module("ansible.legacy.async_status", module_args=arguments, task_vars=self._vars)
+        if found.get("failed") and not found.get("finished"):  # the words of a node that is just going down or coming up
+            raise AnsibleConnectionFailure(f"no answer about the job: {found.get('msg')}")
         return found
 
     def _reset(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
 from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
@@ -161,5 +161,5 @@ class _Run:
     def _last_look(self) -> dict[str, Any] | None:
         try:
             return self._node.inspect(self._options)
-        except AnsibleConnectionFailure:
+        except AnsibleError:  # what is known of the step must not be lost with it
             return None
