@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .._check._node import Node, Section, at
@@ -17,6 +18,7 @@ SERVICES = {"persistenced": "nvidia-persistenced", "fabricmanager": "nvidia-fabr
 _DAEMONS = {"nvidia-persiste": "persistenced", "nv-fabricmanage": "fabricmanager", "nvidia-imex": "imex", "nv-hostengine": "dcgm"}
 # In the order in which they can be unloaded: each uses those after it.
 MODULES = ("nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia_peermem", "nvidia")
+_IMAGE = re.compile(r"linux-image-(?:unsigned-)?([0-9][0-9A-Za-z.+~-]{0,100})", re.ASCII)
 _DEBIAN_LIKE = ("debian", "ubuntu")
 _SUSE_LIKE = ("suse", "sles", "opensuse")
 
@@ -105,6 +107,13 @@ def headers_come(changes: Any, release: str) -> bool:
         if name.endswith(f"-{release}") or ("devel" in name and (after == version or after.startswith(f"{version}."))):
             return True
     return False
+
+
+def coming_kernels(node: Node, changes: Any) -> list[str]:
+    """The releases of kernels that a transaction puts onto the node, by the names of their images (apt); rpm's have no release in their
+    names and come by no package of a driver."""
+    found = [_IMAGE.fullmatch(str(change.name)) for change in changes if change.action == "install"]
+    return sorted({match[1] for match in found if match} - {str(entry.get("release")) for entry in node.items("kernel.installed")})
 
 
 def changed_names(changes: Any) -> set[str]:

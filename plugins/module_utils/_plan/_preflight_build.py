@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .._check._node import Node, at, join, older, version_key
+from .._check._node import Node, at, join, older, same_version, version_key
 from .._knowledge import nvidia
-from ._node_state import family, headers_come, kernels_to_boot, key_enrolled, secure
+from ._node_state import changed_names, coming_kernels, family, headers_come, kernels_to_boot, key_enrolled, secure
 from ._refuse import refuse
 from .order import Order
 from .steps import Chosen, Refusal
@@ -22,6 +22,7 @@ def check(node: Node, order: Order, chosen: Chosen, closure: Any, today: str | N
         yield from _headers(node, chosen, closure)
         yield from _compiler(node, closure)
         yield from _secure_boot(node, chosen)
+    yield from _next_boot(node, chosen, closure)
     yield from _branch(node, chosen, today)
     yield from _cuda(node, chosen)
 
@@ -50,6 +51,24 @@ def _headers(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
             package = f"linux-headers-{release}" if family(node) == "debian" else f"kernel-devel-{release}"
             severity = None if _matters(node, entry) else "warning"
             yield refuse(node, "ND-NO-HEADERS", f"kernel {release}", severity=severity, kernel=release, package=package)
+
+
+def _next_boot(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
+    """Kernels that the next boot may start and that this transaction leaves without a module."""
+    changes = closure.changes
+    for release in coming_kernels(node, changes):  # the newest one is what boots next
+        if not (headers_come(changes, release) if chosen.build == "dkms" else _prebuilt_comes(changes, release)):
+            yield refuse(node, "ND-NEXT-BOOT", f"kernel {release}", kernel=release, version=chosen.version)
+    for entry in kernels_to_boot(node) if chosen.build == "prebuilt" and changes else ():
+        release, module = str(entry.get("release")), at(entry, "modules.nvidia") or {}
+        has = module and (module.get("version") is None or same_version(module["version"], chosen.version))
+        if _matters(node, entry) and not has and not _prebuilt_comes(changes, release):
+            yield refuse(node, "ND-NEXT-BOOT", f"kernel {release}", kernel=release, version=chosen.version)
+
+
+def _prebuilt_comes(changes: Any, release: str) -> bool:
+    """By the release in the name; packages of rpm fit kernels by their symbols."""
+    return any(("nvidia" in name and name.endswith(f"-{release}")) or "kmod" in name or "-kmp-" in name for name in changed_names(changes))
 
 
 def _compiler(node: Node, closure: Any) -> Iterator[Refusal]:

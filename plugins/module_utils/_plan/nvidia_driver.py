@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .._check._node import Node
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Offer, Repository, Request
@@ -19,6 +20,7 @@ from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
 from ._hold import locks_of
 from ._lacking import lacking, others_driver, reasons_of, stays
+from ._node_state import coming_kernels
 from ._others import others_steps
 from ._predict import predict
 from ._priority import priority_steps
@@ -107,7 +109,6 @@ def select(
 
 
 def _nobody(inventory: Inventory) -> Refusal:
-    from .._check._node import Node
     from ._refuse import refuse
 
     system = inventory.system
@@ -134,6 +135,8 @@ def plan(
     if _stopped(refusals):
         return Plan("refused", (), reasons, refusals, chosen, closure.changes)
     changes, deliverer = closure.changes, holding(inventory, deliverer, request)
+    new = coming_kernels(Node(inventory), changes)
+    reasons += tuple(f"kernel {one} comes along: what brings modules to new kernels follows the newest" for one in new)
     steps = [
         *repair_steps(inventory, order, deliverer),
         *package_steps(inventory, order, deliverer, chosen, request, closure, repositories, [
@@ -155,8 +158,9 @@ def _touched(inventory: Inventory, steps: Sequence[Step], changes: Sequence[Chan
     holders: list[dict[str, Any]] = inventory.health.get("gpu_holders") or []
     disruptive = any(step.disruptive for step in steps)
     kernels = [entry["release"] for entry in inventory.kernel.get("installed") or ()] if changes else []
+    new = [f"{release} (new)" for release in coming_kernels(Node(inventory), changes)]
     return {
         "services": sorted({str(step.values["name"]) for step in steps if step.kind == "service"}),
         "processes": [f"{one.get('name')} ({one.get('pid')})" for one in holders if not one.get("service")] if disruptive else [],
-        "kernels": [str(release) for release in kernels],
+        "kernels": [*map(str, kernels), *new],
     }

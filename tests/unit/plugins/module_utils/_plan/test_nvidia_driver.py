@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import screen
 from planlab import Laboratory, apply, machine, offer, order_of, with_cards
 
 DEBIAN = ("trixie", "trixie-backports", "nvidia-debian13")
@@ -292,6 +293,17 @@ def test_what_the_hardware_asks_for(
     every = {"nvidia-imex", "nvidia-fabricmanager", "libnvidia-nscq", "nvlsm"}
     assert coming & every == extras
     assert [reason for reason in plan.reasons if "imex" in reason or "nvlsm" in reason] == told
+
+
+def test_a_kernel_that_comes_with_the_modules_is_named() -> None:
+    """What follows new kernels depends on the module of the newest one, and that on its image."""
+    plan = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04")
+    assert plan.touches["kernels"] == ["6.8.0-88-generic", "6.8.0-90-generic (new)"]
+    assert "kernel 6.8.0-90-generic comes along: what brings modules to new kernels follows the newest" in plan.reasons
+    assert "Kernels       6.8.0-88-generic, 6.8.0-90-generic (new)" in screen(plan)
+    plan = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", precompiled="never")
+    assert plan.touches["kernels"] == ["6.8.0-88-generic"]
+    assert not [reason for reason in plan.reasons if "comes along" in reason]
 
 
 def test_the_order_of_the_steps() -> None:

@@ -174,6 +174,9 @@ def headers(release: str, state: bool | None = False) -> dict[str, Any]:
 
 RUNNING = "6.12.57+deb13-amd64"
 EL = "5.14.0-570.58.1.el9_6.x86_64"
+PREBUILT = Closure((*INSTALL.changes, change(f"linux-modules-nvidia-580-open-{RUNNING}", "6.12.57-1")))
+IMAGE = change("linux-image-7.0.0-9-generic", "7.0.0-9.9")
+NEXT_BOOT = ("critical", "ND-NEXT-BOOT", f"kernel {RUNNING}")
 OLD_KERNEL = {
     "kernel.release": "3.10.0-1160.el7.x86_64",
     "kernel.next_boot_release": "3.10.0-1160.el7.x86_64",
@@ -199,7 +202,18 @@ SIZED = INSTALL._replace(disk_kib=900 * 1024, download_kib=300 * 1024)
             {},
             [("critical", "ND-NO-HEADERS", f"kernel {RUNNING}")],
         ),
-        (BARE, {"kernel.installed": [headers(RUNNING)]}, chosen("580.95.05", build="prebuilt"), INSTALL, {}, []),
+        (BARE, {"kernel.installed": [headers(RUNNING)]}, chosen("580.95.05", build="prebuilt"), PREBUILT, {}, []),
+        (BARE, {"kernel.installed": [headers(RUNNING)]}, chosen("580.95.05", build="prebuilt"), INSTALL, {}, [NEXT_BOOT]),
+        (BARE, {"kernel.installed": [{**headers(RUNNING), "modules": {"nvidia": {"version": "580.95.05"}}}]},
+         chosen("580.95.05", build="prebuilt"), INSTALL, {}, []),
+        (BARE, {"kernel.installed": [{**headers(RUNNING), "modules": {"nvidia": {"version": "570.1.1"}}}]},
+         chosen("580.95.05", build="prebuilt"), INSTALL, {}, [NEXT_BOOT]),
+        (BARE, {}, chosen("580.95.05"), Closure((*INSTALL.changes, IMAGE)), {}, [("critical", "ND-NEXT-BOOT", "kernel 7.0.0-9-generic")]),
+        (BARE, {}, chosen("580.95.05"), Closure((*INSTALL.changes, IMAGE, change("linux-headers-7.0.0-9-generic", "7.0.0-9.9"))), {}, []),
+        (BARE, {}, chosen("580.95.05", build="prebuilt"),
+         Closure((*PREBUILT.changes, IMAGE, change("linux-modules-nvidia-580-open-7.0.0-9-generic", "7.0.0-9.9"))), {}, []),
+        (BARE, {}, chosen("580.95.05", build="prebuilt"), Closure((*PREBUILT.changes, IMAGE)), {},
+         [("critical", "ND-NEXT-BOOT", "kernel 7.0.0-9-generic")]),
         (
             BARE,
             {"kernel.installed": [headers(RUNNING)]},
@@ -247,7 +261,7 @@ SIZED = INSTALL._replace(disk_kib=900 * 1024, download_kib=300 * 1024)
             {},
             [("critical", "ND-SECURE-BOOT", "Secure Boot")],
         ),
-        (BARE, {"kernel.secure_boot": True}, chosen("580.95.05", build="prebuilt"), INSTALL, {}, []),
+        (BARE, {"kernel.secure_boot": True}, chosen("580.95.05", build="prebuilt"), PREBUILT, {}, []),
         (BARE, {"system.free_mib": TIGHT}, chosen("580.95.05"), INSTALL, {}, [("critical", "ND-NO-SPACE", "/usr")]),
         (BARE, {"system.free_mib": TIGHT}, chosen("580.95.05"), NOTHING, {}, []),
         (BARE, {"system.free_mib": {}}, chosen("580.95.05"), SIZED, {}, []),
