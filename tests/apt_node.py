@@ -19,8 +19,8 @@ from pathlib import Path
 
 from ansible_collections.gpufleet.node.plugins.module_utils._host import FILE_LIMIT, LiveHost
 
-PROGRAMS = ("apt-get", "apt-cache", "apt-config")
-MISSING = [program for program in (*PROGRAMS, "dpkg", "gpg") if not shutil.which(program)]
+PROGRAMS = ("apt-get", "apt-cache", "apt-config", "apt-mark")
+MISSING = [program for program in (*PROGRAMS, "dpkg", "dpkg-query", "gpg") if not shutil.which(program)]
 
 _CONFIGURATION = """\
 Dir::Etc "{root}/etc/apt";
@@ -49,6 +49,9 @@ class Node(LiveHost):
             wrapper = self.programs / program
             wrapper.write_text(f'#!/bin/sh\nAPT_CONFIG="{folder}/apt.conf" exec {shutil.which(program)} "$@"\n')
             wrapper.chmod(0o755)
+        wrapper = self.programs / "dpkg-query"
+        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("dpkg-query")} --admindir="{self.status.parent}" "$@"\n')
+        wrapper.chmod(0o755)
 
     @property
     def status(self) -> Path:
@@ -65,11 +68,17 @@ class Node(LiveHost):
         path.write_text(text)
         return path
 
-    def install(self, name: str, version: str, wish: str = "install", **fields: str) -> None:
-        """Put a package into dpkg's database, the same as `package` makes."""
+    def install(self, name: str, version: str, wish: str = "install", state: str = "installed", **fields: str) -> None:
+        """Put a package into dpkg's database, the same as `package` makes; state in dpkg's words."""
         name_line, rest = package(name, version, **fields).split("\n", 1)
+        rest = re.sub(r"(?m)^(?:Filename|Size|SHA256): .*\n", "", rest)  # which dpkg does not know
         with self.status.open("a") as file:
-            file.write(f"{name_line}\nStatus: {wish} ok installed\n{rest}\n")
+            file.write(f"{name_line}\nStatus: {wish} ok {state}\n{rest}\n")
+
+    def automatic(self, *names: str) -> None:
+        """Mark packages as there only because others need them."""
+        text = "".join(f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n\n" for name in names)
+        (self.folder / "var/lib/apt/extended_states").write_text(text)
 
     def several_architectures(self) -> None:
         """Let the node have packages of i386 too."""

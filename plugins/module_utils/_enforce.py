@@ -16,7 +16,7 @@ from ._host import Host, HostError
 from ._inventory._facts import facts
 from ._inventory._gather import gather
 from ._inventory._inventory import Inventory
-from ._packages.types import Closure, Manager, Offer, PackageError, Repository, as_plain
+from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository, as_plain
 from ._plan import nvidia_driver
 from ._plan._repositories import base_url
 from ._plan.nvidia_driver import Attempt
@@ -124,6 +124,8 @@ def _asked(host: Host, inventory: Inventory, order: Order, folder: str, fetch: F
     """The plan of a node whose package manager has to be asked."""
     shop = _Shop(host, inventory, order, folder, fetch)
     try:
+        if order.state == "absent":
+            return nvidia_driver.remove(inventory, order, shop.remover()), Closure(())
         found = nvidia_driver.select(inventory, order, shop.ask, today)
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found)), Closure(())
@@ -187,6 +189,16 @@ class _Shop:
         self._open = True
         self.manager.open(self.attempt.repositories, True, self._order.proxy)
         return self.manager.offer(attempt.deliverer.patterns)
+
+    def remover(self) -> Remover:
+        """The package manager for a removal, which needs no repository. PackageError."""
+        from ._plan._absent import manager_of
+
+        self.name = manager_of(self._inventory)
+        self.manager = _manager(self.name, self._host, f"{self._parent.name}/{self._count}")
+        self._open = True
+        self.manager.open((), False)
+        return self.manager
 
     def close(self) -> None:
         """Remove all that was made."""

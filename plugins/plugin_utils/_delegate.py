@@ -85,7 +85,10 @@ def _packages_absent(values: Mapping[str, Any]) -> list[Delegate]:
     if values["manager"] == "apt":
         purge = bool(values.get("purge"))
         return [Delegate("ansible.builtin.apt", {**args, "purge": purge, "lock_timeout": values["lock_timeout"]})]
-    return [_zypper(args, values) if values["manager"] == "zypper" else _dnf(args, values)]
+    # What goes needs no repository, and so no network.
+    if values["manager"] == "zypper":
+        return [_zypper({**args, "extra_args_precommand": "--disable-repositories"}, values)]
+    return [_dnf({**args, "disablerepo": "*"}, values)]
 
 
 def _pairs(wanted: Iterable[Mapping[str, Any]], sign: str) -> list[str]:

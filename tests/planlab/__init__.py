@@ -11,5 +11,6 @@ from __future__ import annotations
 from .laboratory import Laboratory, order_of
 from .machine import apply, machine, with_cards
 from .offers import Archive, offer
+from .remover import PackagesThere, There
 
-__all__ = ["Archive", "Laboratory", "apply", "machine", "offer", "order_of", "with_cards"]
+__all__ = ["Archive", "Laboratory", "PackagesThere", "There", "apply", "machine", "offer", "order_of", "with_cards"]

@@ -13,6 +13,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import A
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 
 from .offers import Archive
+from .remover import PackagesThere, packages_there
 from .resolver import Resolver
 
 TODAY = "2026-11-23"
@@ -34,10 +35,13 @@ class Laboratory:
         plan = nvidia_driver.assess(self.inventory, self.order, TODAY)
         if plan is not None:
             return plan
+        installed = {name: entry["version"] for name, entry in (self.inventory.packages.get("installed") or {}).items()}
+        if self.order.state == "absent":
+            asked = self.inventory.packages["record"].get("asked") or ()
+            return nvidia_driver.remove(self.inventory, self.order, PackagesThere(packages_there(installed, self.archive, asked)))
         found = nvidia_driver.select(self.inventory, self.order, self._ask, TODAY)
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found))
-        installed = {name: entry["version"] for name, entry in (self.inventory.packages.get("installed") or {}).items()}
         closure = Resolver(self.archive, installed, found.request, self._origins(found.attempt)).run()
         return nvidia_driver.plan(self.inventory, self.order, found.attempt.deliverer, found.chosen, found.request, closure,
                                   found.attempt.repositories, TODAY)

@@ -53,7 +53,7 @@ class Resolver:
             if one.origin in known and (one.stream is None or not streams or one.stream in streams):
                 self.by_name.setdefault(one.name, []).append(one)
                 for words in one.provides:
-                    self.givers.setdefault(_split(words)[0], []).append(one)
+                    self.givers.setdefault(relation(words)[0], []).append(one)
         self.after = {name: version for name, version in installed.items() if name not in request.remove}
         self.chosen: dict[str, Candidate] = {}
         # A solver of rpm looks at the whole request at once; apt takes each package's own candidate.
@@ -109,7 +109,7 @@ class Resolver:
 
     def _provided(self, name: str, version: str) -> list[tuple[str, str | None]]:
         one = self.every.get((name, version))
-        return [(given, what) for given, _operator, what in map(_split, one.provides)] if one else []
+        return [(given, what) for given, _operator, what in map(relation, one.provides)] if one else []
 
     def _take(self, name: str, operator: str | None, version: str | None) -> bool:
         if self._present(name, operator, version):
@@ -121,7 +121,7 @@ class Resolver:
         if best is not None and best in fits:
             return self._put(best)
         givers = [one for one in self.givers.get(name, ()) if operator is None or any(
-            given == name and what and holds(what, operator, version) for given, _op, what in map(_split, one.provides))]
+            given == name and what and holds(what, operator, version) for given, _op, what in map(relation, one.provides))]
         return bool(givers) and self._put(max(givers, key=self._priority))
 
     def _put(self, one: Candidate) -> bool:
@@ -141,10 +141,10 @@ class Resolver:
         """Whether a package conflicts with another one, by its name or by what it provides."""
         given = [(other, self.after[other]), *self._provided(other, self.after[other])]
         return any(named == what and (operator is None or (has is not None and holds(has, operator, wanted)))
-                   for named, operator, wanted in map(_split, self.conflicts.get((name, version), ())) for what, has in given)
+                   for named, operator, wanted in map(relation, self.conflicts.get((name, version), ())) for what, has in given)
 
     def _serve(self, words: str) -> bool:
-        if any(self._present(*_split(alternative)) for alternative in words.split("|")):
+        if any(self._present(*relation(alternative)) for alternative in words.split("|")):
             return True  # what is there, or comes anyway, is taken before the first alternative
         for alternative in words.split("|"):
             match = _RELATION.fullmatch(alternative.strip())
@@ -174,7 +174,7 @@ class Resolver:
 
     def _holds_still(self, words: str) -> bool:
         for alternative in words.split("|"):
-            name, operator, version = _split(alternative)
+            name, operator, version = relation(alternative)
             if (name not in self.by_name and name not in self.givers) or self._present(name, operator, version):
                 return True
         return False
@@ -189,6 +189,7 @@ def _pinned_by(pin: str, one: Candidate) -> str:
     return f"release {letter}={rule.get(letter)}"
 
 
-def _split(words: str) -> tuple[str, str | None, str | None]:
+def relation(words: str) -> tuple[str, str | None, str | None]:
+    """(name, operator, version) of a relation."""
     match = _RELATION.fullmatch(words.strip())
     return (match[1], match[2], match[3]) if match else (words, None, None)

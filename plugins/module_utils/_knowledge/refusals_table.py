@@ -81,9 +81,9 @@ ernel came from, or boot a kernel that the repositories have.","reference":"http
 "ND-COMPILER":{"severity":"critical","message":"kernel {kernel} was built with gcc {wanted}, and this node has {found}:\
  modules would not build or not load","remedy":"extra_packages: [{package}]\\nOr boot a kernel of this release.","refer\
 ence":"https://github.com/dell/dkms"},
-"ND-NEXT-BOOT":{"severity":"critical","message":"the next boot starts kernel {kernel}, which would have no nvidia modul\
-e: the GPU would be gone","remedy":"sudo dkms autoinstall -k {kernel}\\nDo not reboot before this succeeds, or choose a\
-nother kernel in GRUB.","reference":"https://github.com/dell/dkms"},
+"ND-NEXT-BOOT":{"severity":"critical","message":"the next boot would start kernel {kernel}, which would have no module \
+of driver {version}","remedy":"precompiled: never\\nDKMS then builds the module on the node; or boot a kernel that the \
+repositories have modules for.","reference":"https://github.com/dell/dkms"},
 "ND-SECURE-BOOT":{"severity":"critical","message":"Secure Boot is on and no key of this node is enrolled: the module of\
  driver {version} would be built and then refused by the kernel","remedy":"sudo mokutil --import {certificate}\\nIt ask\
 s for a password to be used once. Then reboot, choose \\"Enroll MOK\\" in the blue screen at the console, and type that\
@@ -210,6 +210,12 @@ ible/latest/reference_appendices/release_and_maintenance.html"},
 "ND-NO-RECORD":{"severity":"critical","message":"driver {version} is installed, and {path} is not there: this collectio\
 n did not install it, so it does not remove it","remedy":"{remove} {packages}\\nLook at what would go with them before \
 you agree.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"ND-NEEDED-BY-OTHERS":{"severity":"critical","message":"{others}: needs {packages} of the driver, and this collection d\
+id not install it","remedy":"{remove} {names}\\nThen run this again; or leave the driver where it is.","reference":"htt\
+ps://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"ND-REMOVAL":{"severity":"critical","message":"the package manager cannot remove the packages of this collection and no\
+thing else: {words}","remedy":"{remove} {packages}\\nLook at what it says and asks before you agree.","reference":"http\
+s://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
 e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
 r-installation-guide/"}

@@ -28,7 +28,8 @@ from ._apt_text import (
     valid_version,
 )
 from ._apt_update import SourceLine, Trouble, choose_trouble, parse_update
-from .types import Candidate, Change, Closure, Offer, PackageError, Repository, Request
+from ._installed import dpkg_needs, dpkg_rows
+from .types import Candidate, Change, Closure, Installed, Offer, PackageError, Repository, Request
 
 __all__ = ["Apt"]
 
@@ -154,7 +155,8 @@ class Apt:
         return self._names
 
     def resolve(self, request: Request) -> Closure:
-        """The transaction as `apt-get install` resolves it, without recommended packages."""
+        """The transaction as `apt-get install` or, where nothing is to be installed, `apt-get remove` resolves it, without
+        recommended packages."""
         names = self._package_names()
         for name, version in [*request.install, *((name, None) for name in request.remove)]:
             _refuse_hostile(name, version, names)
@@ -162,12 +164,13 @@ class Apt:
         if missing:  # apt would take such a name for a pattern of names
             return Closure((), error="; ".join(f"Unable to locate package {name}" for name in missing))
         words = [f"{wanted.name}={wanted.version}" if wanted.version else wanted.name for wanted in request.install]
-        words += [f"{name}-" for name in request.remove if name.partition(":")[0] in names]
+        sign, verb = ("-", "install") if request.install else ("", "remove")
+        words += [f"{name}{sign}" for name in request.remove if name.partition(":")[0] in names]
         self._state.write_preferences(request.pins, dict(request.files))
         downgrade = ["--allow-downgrades"] if request.downgrade else []
-        output = self._state.run("apt-get", "-q", "--simulate", "--yes", "--no-install-recommends", *downgrade, "install", *words)
+        output = self._state.run("apt-get", "-q", "--simulate", "--yes", "--no-install-recommends", *downgrade, verb, *words)
         if output.error:
-            raise PackageError("broken", f"apt-get --simulate install: {output.error}")
+            raise PackageError("broken", f"apt-get --simulate {verb}: {output.error}")
         if output.rc:
             return self._refused(output)
         try:
@@ -175,6 +178,16 @@ class Apt:
         except ValueError as error:
             raise PackageError("unreadable", str(error)) from None
         return self._closure(simulation)
+
+    def installed(self, names: Iterable[str]) -> tuple[Installed, ...]:
+        """Those of these packages that are on the disk, whole or not."""
+        rows = dpkg_rows(self._state.host, names)
+        manual = self._state.ask("apt-mark", "showmanual", *(row.name for row in rows)).split() if rows else ()
+        return tuple(Installed(row.name, row.version, row.name in manual) for row in rows)
+
+    def needs(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """For each of these packages: those of them that it needs directly, all alternatives."""
+        return dpkg_needs(dpkg_rows(self._state.host, names))
 
     def _refused(self, output: Output) -> Closure:
         words = self._state.own_paths(refusal_words(output.stdout, output.stderr)) or f"exit status {output.rc}"

@@ -29,6 +29,7 @@ from ._dnf_text import (
     parse_transaction,
     trouble,
 )
+from ._installed import rpm_needs, rpm_versions
 from ._private import PrivateFolder
 from ._rpm_private import (
     ask,
@@ -46,7 +47,7 @@ from ._rpm_private import (
     write_repositories,
 )
 from ._rpm_text import code_of, shortened
-from .types import Candidate, Closure, Offer, PackageError, Pin, Repository, Request
+from .types import Candidate, Closure, Installed, Offer, PackageError, Pin, Repository, Request
 
 __all__ = ["Dnf"]
 
@@ -118,7 +119,8 @@ class Dnf:
             wished, self._urls = write_repositories(self._host, self._folder, reposdir, repositories, ("skip_if_unavailable=0",))
             self._write_plugins(main)
             self._seed(main, wished)
-            self._refresh(refresh)
+            if refresh or repositories:
+                self._refresh(refresh)
         except BaseException:
             self.close()
             raise
@@ -185,7 +187,8 @@ class Dnf:
              and not name.endswith((".pid", ".db", ".json")))
         if self.name == "dnf":
             persist = main.get("persistdir", "").strip() or _PERSIST
-            seed(persist, self._folder.path("persist"), lambda name: name == "modulefailsafe")
+            # The history tells which packages somebody asked for.
+            seed(persist, self._folder.path("persist"), lambda name: name == "modulefailsafe" or name.startswith("history.sqlite"))
 
     def _refresh(self, refresh: bool) -> None:
         # "yes" is for keys of repositories, which go into our cache; this command has nothing else to confirm.
@@ -248,7 +251,9 @@ class Dnf:
         argv = [*self._argv(), "--assumeno", *(["--allowerasing"] if request.erase else [])]
         excluded = self._excluded(request.pins)
         argv += [f"--exclude={','.join(excluded)}"] if excluded else []
-        if self.name == "dnf":
+        if not request.install and not request.streams:
+            argv += ["--disablerepo=*", "remove", *request.remove]
+        elif self.name == "dnf":
             argv += ["shell", self._folder.write("transaction", shell_script(request))]
         else:
             argv += do_arguments(request)
@@ -261,6 +266,19 @@ class Dnf:
         if words and code_of(words) in ("broken", "no_space", "locked"):
             raise PackageError(code_of(words), f"{self.name}: {words}")
         return self._closure(request, transaction, words)
+
+    def installed(self, names: Iterable[str]) -> tuple[Installed, ...]:
+        """Those of these packages that are there."""
+        found = rpm_versions(self._host, names)
+        if not found:
+            return ()
+        argv = [*self._argv(), "--quiet", "--disablerepo=*", "repoquery", "--userinstalled", "--qf=%{name}\\n"]
+        manual = checked(self._host, [*argv, *sorted({name for name, _evr in found})], self.name).split()
+        return tuple(Installed(name, evr, name in manual) for name, evr in found)
+
+    def needs(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """For each of these packages: those of them that it needs directly."""
+        return rpm_needs(self._host, names)
 
     def _excluded(self, pins: Sequence[Pin]) -> list[str]:
         names = patterns_of(name for pin in pins for name in pin.names)

@@ -104,7 +104,31 @@ class Closure(NamedTuple):
     disk_kib: int | None = None
 
 
-class Manager(Protocol):
+class Installed(NamedTuple):
+    """A package that is there. manual: the package manager's own mark that somebody asked for it, so that it is not there only
+    because others need it; None where the manager cannot tell."""
+
+    name: str
+    version: str
+    manual: bool | None = None
+
+
+class Remover(Protocol):
+    """What a removal asks a package manager; it needs no repository and no network."""
+
+    name: str
+
+    def installed(self, names: Iterable[str]) -> tuple[Installed, ...]:
+        """Those of these packages that are on the disk, whole or not; several of a name where the manager keeps several."""
+
+    def needs(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """For each of these installed packages (also "name-version" for rpm): those of them that it needs directly."""
+
+    def resolve(self, request: Request) -> Closure:
+        """The transaction; a request that only removes is asked of the node's own packages alone."""
+
+
+class Manager(Remover, Protocol):
     """The node's package manager, reading only: everything happens in a folder of its own that goes with `close`.
 
     Every verb raises PackageError. Used as a context: `with Apt(host, folder) as manager`.

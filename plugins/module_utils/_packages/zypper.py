@@ -17,6 +17,7 @@ from typing import Callable
 from .._host import Host
 from .._inventory._package_locks import parse_zypper_locks
 from ._dnf_request import downgrades, validate
+from ._installed import rpm_needs, rpm_versions
 from ._private import PrivateFolder
 from ._rpm_private import (
     ask,
@@ -33,7 +34,7 @@ from ._rpm_private import (
 )
 from ._rpm_text import code_of, shortened
 from ._zypper_text import Details, Solvable, locked_names, messages, parse_info, parse_search, parse_summary, trouble
-from .types import Candidate, Closure, Offer, PackageError, Repository, Request, Wanted
+from .types import Candidate, Closure, Installed, Offer, PackageError, Repository, Request, Wanted
 
 __all__ = ["Zypper"]
 
@@ -42,6 +43,7 @@ _CONF = ("/etc/zypp/zypp.conf", "/usr/etc/zypp/zypp.conf")
 _REPOS = "/etc/zypp/repos.d"
 _LOCKS = "/etc/zypp/locks"
 _CACHE = "/var/cache/zypp"
+_AUTOMATIC = "/var/lib/zypp/AutoInstalled"  # names of packages that nobody asked for, a line each
 _NOTHING_FOUND = 104
 _SKIPPED = 106
 _AT_ONCE = 100  # packages in one `zypper info`
@@ -89,7 +91,8 @@ class Zypper:
             self._write_configuration(proxy)
             wished, self._urls = write_repositories(self._host, self._folder, [_REPOS], repositories, tell_keys=False)
             seed(f"{_CACHE}/raw", self._folder.folder("cache/raw"), lambda name: name not in wished)
-            self._refresh_own(wished, refresh)
+            if refresh or repositories:
+                self._refresh_own(wished, refresh)
             for repository in repositories:
                 self._refresh_wished(repository)
         except BaseException:
@@ -210,9 +213,15 @@ class Zypper:
         """The transaction for a request, as the real one will be with the same repositories and locks. zypper has no pins: those of
         a request mean nothing here, name versions instead."""
         validate(request)
+        if not request.install:
+            return self._transaction(request, [*self._argv(), "--disable-repositories", "remove", "--dry-run", "--details", "--",
+                                               *request.remove])
         argv = [*self._argv(), "--no-refresh", "install", "--dry-run", "--no-recommends", "--details",
                 *(["--force-resolution"] if request.erase else []), *(["--oldpackage"] if request.downgrade else []), "--",
                 *map(_spec, request.install), *(f"!{name}" for name in request.remove)]
+        return self._transaction(request, argv)
+
+    def _transaction(self, request: Request, argv: Sequence[str]) -> Closure:
         status, stdout, stderr = ask(self._host, argv, self.name)
         try:
             summary = parse_summary(stdout)
@@ -228,6 +237,17 @@ class Zypper:
             return Closure((), words or shortened(stderr) or f"zypper ended with exit status {status}")
         words = words or (None if request.downgrade else downgrades(summary.changes))
         return Closure(summary.changes, words, summary.download_kib, summary.disk_kib)
+
+    def installed(self, names: Iterable[str]) -> tuple[Installed, ...]:
+        """Those of these packages that are there."""
+        found = rpm_versions(self._host, names)
+        marks = read_text(self._host, _AUTOMATIC)
+        automatic = (marks or "").split()
+        return tuple(Installed(name, evr, None if marks is None else name not in automatic) for name, evr in found)
+
+    def needs(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """For each of these packages: those of them that it needs directly."""
+        return rpm_needs(self._host, names)
 
 
 def _spec(wanted: Wanted) -> str:

@@ -9,37 +9,65 @@ from typing import Any
 
 from .._check._node import Node, join
 from .._inventory._own import MODPROBE, RECORD
+from .._packages.types import Remover
 from . import _hold, _preflight
 from ._configuration import initramfs_command
 from ._modprobe import BLACKLIST
-from ._node_state import SERVICES
+from ._node_state import SERVICES, family
 from ._refuse import refuse
+from ._removal import Removal, removal
 from .order import Order
 from .steps import Plan, Refusal, Step
 
 
-def plan(inventory: Any, order: Order) -> Plan:
-    """The plan for state absent. Without a record there is nothing of ours; a driver that is there all the same is refused."""
+def assess(inventory: Any, order: Order) -> Plan | None:
+    """The plan for state absent where the package manager does not have to be asked, else None. Without a record there is nothing
+    of ours; a driver that is there all the same is refused."""
     node = Node(inventory)
     record = node.get("packages.record")
     if not record:
         return _without_record(node)
-    steps = _steps(node, order, record)
+    if record.get("packages"):
+        refusals = _before(inventory, order)
+        return Plan("refused", refusals=refusals) if any(one.severity == "critical" for one in refusals) else None
+    return plan(inventory, order, None)
+
+
+def plan(inventory: Any, order: Order, remover: Remover | None) -> Plan:
+    """The plan for a node with a record; remover is asked where packages are in it. PackageError."""
+    node = Node(inventory)
+    record = node.get("packages.record")
+    gone = removal(inventory, record, remover) if remover is not None and record.get("packages") else Removal()
+    stay = tuple(f"{name} stays: {why}" for name, why in gone.kept)
+    if gone.refusals:
+        return Plan("refused", reasons=stay, refusals=gone.refusals)
+    steps = _steps(node, order, record, gone, remover.name if remover else "")
     if not steps:
-        return Plan("nothing_to_do", reasons=("all that was installed here by this collection is gone",))
-    refusals = tuple(one for one in _preflight.before(inventory, order) if one.code not in _IRRELEVANT)
+        return Plan("nothing_to_do", reasons=("all that was installed here by this collection is gone", *stay))
+    refusals = _before(inventory, order)
     if any(one.severity == "critical" for one in refusals):
         return Plan("refused", refusals=refusals)
-    names = _installed(node, record)
-    reasons = (f"state is absent: {len(names)} packages, files and locks of this collection go",) if names else ("state is absent",)
+    count = len(gone.names)
+    words = f"state is absent: {count} packages, files and locks of this collection go" if count else "state is absent"
     return Plan(
         "change",
         tuple(steps),
-        reasons,
+        (words, *stay),
         refusals,
-        reboot_reasons=tuple(_reboot(node, order, names)),
+        packages=gone.changes,
+        reboot_reasons=tuple(_reboot(node, order, gone)),
         touches={"services": [step.values["name"] for step in steps if step.kind == "service"]},
     )
+
+
+def manager_of(inventory: Any) -> str:
+    """apt, dnf or zypper: whom to ask."""
+    node = Node(inventory)
+    return "apt" if node.get("packages.manager") == "dpkg" else "zypper" if family(node) == "suse" else "dnf"
+
+
+def _before(inventory: Any, order: Order) -> tuple[Refusal, ...]:
+    return tuple(one for one in _preflight.before(inventory, order) if one.code not in _IRRELEVANT)
 
 
 # Preflight that concerns an installation only.
@@ -58,27 +86,20 @@ def _without_record(node: Node) -> Plan:
     return Plan("refused", refusals=(refusal,))
 
 
-def _installed(node: Node, record: dict[str, Any]) -> list[str]:
-    installed = node.get("packages.installed") or {}
-    return [name for name in sorted(record.get("packages") or {}) if name in installed]
-
-
-def _steps(node: Node, order: Order, record: dict[str, Any]) -> list[Step]:
+def _steps(node: Node, order: Order, record: dict[str, Any], gone: Removal, manager: str) -> list[Step]:
     """In the order that leaves a working node wherever it breaks off: locks, daemons, packages, repositories, files, record."""
-    manager = str(node.get("packages.manager"))
-    names = _installed(node, record)
     files: dict[str, str] = node.get("packages.own_files") or {}
     reason = "this collection set it up"
     steps = _hold.unlock(node, _locks(node, record), reason)
     steps += _streams(node, record)
-    if names:
+    if gone.names:
         steps += _stop(node)
         steps.append(
             Step(
                 "packages_absent",
-                f"remove {join(names)}",
+                f"remove {join(gone.names)}",
                 "this collection installed them",
-                {"manager": _manager(manager, node), "names": names, "purge": manager == "dpkg", "lock_timeout": order.wait_for_lock},
+                {"manager": manager, "names": list(gone.names), "purge": manager == "apt", "lock_timeout": order.wait_for_lock},
                 disruptive=True,
                 slow=True,
             )
@@ -104,13 +125,7 @@ def _steps(node: Node, order: Order, record: dict[str, Any]) -> list[Step]:
         steps.append(
             Step("command", "rebuild the initramfs of every kernel", "nouveau comes back", {"argv": initramfs_command(node)}, slow=True)
         )
-    return steps + _record(steps, kept)
-
-
-def _manager(manager: str, node: Node) -> str:
-    from ._node_state import family
-
-    return "apt" if manager == "dpkg" else "zypper" if family(node) == "suse" else "dnf"
+    return steps + (_record(kept) if steps or gone.kept else [])
 
 
 def _kept_files(order: Order, files: dict[str, str]) -> list[str]:
@@ -118,10 +133,8 @@ def _kept_files(order: Order, files: dict[str, str]) -> list[str]:
     return [MODPROBE] if MODPROBE in files and not order.restore_nouveau else []
 
 
-def _record(steps: list[Step], kept: list[str]) -> list[Step]:
-    """The record goes last; it stays for what is left."""
-    if not steps:
-        return []
+def _record(kept: list[str]) -> list[Step]:
+    """The record goes last; it stays for files that are left. Packages that stay are those of others from now on."""
     if not kept:
         return [Step("file_absent", f"remove {RECORD}", "nothing of this collection is left", {"path": RECORD})]
     left = {"schema_version": 1, "packages": {}, "files": kept, "repositories": [], "locks": []}
@@ -159,9 +172,9 @@ def _stop(node: Node) -> list[Step]:
     ]
 
 
-def _reboot(node: Node, order: Order, names: list[str]) -> list[str]:
+def _reboot(node: Node, order: Order, gone: Removal) -> list[str]:
     loaded = node.get("nvidia.driver.loaded_version")
-    found = [f"module {loaded} stays loaded until the next boot"] if loaded and names else []
+    found = [f"module {loaded} stays loaded until the next boot"] if loaded and gone.names else []
     if order.restore_nouveau and MODPROBE in (node.get("packages.own_files") or {}):
         found.append("nouveau comes back with the next boot")
     return found

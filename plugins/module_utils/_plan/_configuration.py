@@ -78,7 +78,7 @@ def drift(inventory: Any, order: Order) -> list[str]:
         found.append(f"{MODPROBE} says something else than the options do")
     for name, version in (record.get("packages") or {}).items():
         now = at(installed.get(name), "version")
-        if version and now and now != version:
+        if version and now and now not in str(version).split():
             found.append(f"{name} is {now}, {version} was installed here")
         elif version and installed and not now and looked_for(name):
             found.append(f"{name} {version} was installed here and is gone")

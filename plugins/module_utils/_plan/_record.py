@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._inventory._inventory import Inventory
@@ -22,7 +22,7 @@ def record_step(
     """The step that writes the record, before the first change; none where it says all of this already. locks: those of the hold.
 
     Packages count where this collection installs them; those that were there before belong to somebody else, and stay that way
-    when they are upgraded.
+    when they are upgraded. asked are those of them that a step names: package managers mark them as wanted by somebody.
     """
     before: Mapping[str, Any] = inventory.packages.get("record") or {}
     removed = {step.values["path"] for step in steps if step.kind == "file_absent"}
@@ -30,14 +30,16 @@ def record_step(
     ours.update({one.path: {"id": one.id, "path": one.path, "key_path": one.key_path} for one in repositories})
     theirs = {*_paths(repositories), *ours}
     written = [step.values["path"] for step in steps if step.kind == "file" and step.values["path"] not in theirs]
+    packages = _packages(before.get("packages") or {}, changes, inventory.packages.get("installed") or {})
     after = {
         "schema_version": 1,
-        "packages": _packages(before.get("packages") or {}, changes),
+        "packages": packages,
+        "asked": sorted(({*(before.get("asked") or ())} | _named(steps)) & set(packages)),
         "files": sorted({*(before.get("files") or ()), *written} - removed),
         "repositories": [ours[path] for path in sorted(ours)],
         "locks": list(locks) if any(map(_locks, steps)) else list(before.get("locks") or ()),
     }
-    if after == {"packages": {}, "files": [], "repositories": [], "locks": [], **before}:
+    if after == {"packages": {}, "asked": [], "files": [], "repositories": [], "locks": [], **before}:
         return []
     content = json.dumps(after, indent=1, sort_keys=True) + "\n"
     reason = "state: absent takes back what stands there and nothing else"
@@ -48,14 +50,27 @@ def _paths(repositories: Iterable[Repository]) -> set[str]:
     return {path for one in repositories for path in (one.path, one.key_path)}
 
 
-def _packages(before: Mapping[str, str], changes: Sequence[Change]) -> dict[str, str]:
-    after = dict(before)
+def _named(steps: Iterable[Step]) -> set[str]:
+    return {one["name"] for step in steps if step.kind == "packages" for one in step.values["install"]}
+
+
+def _packages(before: Mapping[str, str], changes: Sequence[Change], installed: Collection[str]) -> dict[str, str]:
+    """Versions by name, with blanks between where rpm keeps several of one (a kernel's)."""
+    after = {name: version.split() for name, version in before.items()}
+    new: set[str] = set()
     for change in changes:
-        if change.action == "remove":
+        there = after.get(change.name, [])
+        if change.action == "install" and change.after:
+            kept = there if change.name in installed or change.name in new else []  # else somebody has removed it since
+            after[change.name] = [*(version for version in kept if version != change.after), change.after]
+            new.add(change.name)
+        elif change.after and there:
+            after[change.name] = [change.after]
+        elif change.action == "remove" and len(there) > 1 and change.before in there:
+            there.remove(change.before)
+        elif change.action == "remove":
             after.pop(change.name, None)
-        elif change.after and (change.action == "install" or change.name in after):
-            after[change.name] = change.after
-    return after
+    return {name: " ".join(versions) for name, versions in after.items()}
 
 
 def _locks(step: Step) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .._check._node import Node
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
-from .._packages.types import Change, Closure, Offer, Repository, Request
+from .._packages.types import Change, Closure, Offer, Remover, Repository, Request
 from . import _configuration, _preflight
 from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
@@ -31,7 +31,7 @@ from ._transaction import package_steps, repair_steps
 from .order import Order
 from .steps import Chosen, Plan, Refusal, Step
 
-__all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "select"]
+__all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "remove", "select"]
 
 
 class Selected(NamedTuple):
@@ -48,7 +48,7 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
     if order.state == "absent":
         from . import _absent
 
-        return _absent.plan(inventory, order)
+        return _absent.assess(inventory, order)
     nobody = _preflight.no_gpu(inventory, order)
     if nobody is not None:
         return Plan("refused" if nobody.severity == "critical" else "skipped", reasons=(nobody.message,), refusals=(nobody,))
@@ -62,6 +62,13 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
         return _without_packages(inventory, order, holding(inventory, there.deliverer), there.chosen, today)
     refusals = (*impossible(inventory, order, today), *_preflight.before(inventory, order, today))
     return Plan("refused", refusals=refusals) if _stopped(refusals) else None
+
+
+def remove(inventory: Inventory, order: Order, remover: Remover) -> Plan:
+    """The plan for state absent where `assess` gives none. PackageError."""
+    from . import _absent
+
+    return _absent.plan(inventory, order, remover)
 
 
 def _owner_words(inventory: Inventory, order: Order) -> str:

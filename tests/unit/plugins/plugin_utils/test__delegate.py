@@ -45,10 +45,12 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
         Delegate("ansible.builtin.apt", {"name": ["nvidia-driver"], "state": "absent", "purge": True, "lock_timeout": 9}),
     ]),
     ("packages_absent", {"manager": "dnf5", "names": ["nvidia-driver"], "purge": True, "lock_timeout": 9}, [
-        Delegate("ansible.builtin.dnf", {"name": ["nvidia-driver"], "state": "absent", "lock_timeout": 9, "use_backend": "dnf5"}),
+        Delegate("ansible.builtin.dnf", {"name": ["nvidia-driver"], "state": "absent", "disablerepo": "*", "lock_timeout": 9,
+                                         "use_backend": "dnf5"}),
     ]),
     ("packages_absent", {"manager": "zypper", "names": ["nvidia-open"], "lock_timeout": 9}, [
-        Delegate("community.general.zypper", {"name": ["nvidia-open"], "state": "absent"}, {"ZYPP_LOCK_TIMEOUT": "9"}),
+        Delegate("community.general.zypper", {"name": ["nvidia-open"], "state": "absent",
+                                              "extra_args_precommand": "--disable-repositories"}, {"ZYPP_LOCK_TIMEOUT": "9"}),
     ]),
     ("repair", {"manager": "apt", "lock_timeout": 60}, [
         Delegate("ansible.builtin.command", {"argv": ["dpkg", "--force-confdef", "--force-confold", "--configure", "--pending"]}, QUIET),

@@ -15,6 +15,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._packages.types impo
     Candidate,
     Change,
     Closure,
+    Installed,
     PackageError,
     Pin,
     Repository,
@@ -191,6 +192,52 @@ def resolve(world: World, installed: dict[str, str], request: Request) -> Closur
     with world.apt() as apt:
         apt.open([])
         return apt.resolve(request)
+
+
+def test_removal_without_archives(world: World) -> None:
+    """What came later and depends on a package goes with it, and is named; nothing is fetched, there is nowhere to fetch from."""
+    world.node.etc("sources.list.d/gone.sources", world.archive.sources("gone", world.key_file))
+    world.node.install("gcc", "14.2", Provides="c-compiler", Depends="binutils (>= 2)")
+    world.node.install("binutils", "2.44")
+    world.node.install("dkms", "3.2", Depends="gcc | c-compiler, make:any")
+    world.node.install("make", "4.4", Multi_Arch="allowed")
+    world.node.install("build-essential", "12", Depends="c-compiler")
+    world.node.install("broken", "1", state="half-configured", Pre_Depends="make")
+    world.node.install("removed", "1", wish="deinstall", state="config-files", Depends="make")
+    world.node.automatic("gcc", "binutils", "make")
+    ours = ("gcc", "binutils", "dkms", "make", "broken", "removed", "never-there")
+    with world.apt() as apt:
+        apt.open((), refresh=False)
+        assert sorted(apt.installed(ours)) == [
+            Installed("binutils", "2.44", False),
+            Installed("broken", "1", True),
+            Installed("dkms", "3.2", True),
+            Installed("gcc", "14.2", False),
+            Installed("make", "4.4", False),
+        ]
+        gone = apt.resolve(Request((), ("binutils", "broken", "dkms", "gcc", "make")))
+        assert [(one.action, one.name) for one in sorted(gone.changes)] == [
+            ("remove", name) for name in ("binutils", "broken", "build-essential", "dkms", "gcc", "make")
+        ]
+        assert apt.needs([*ours, "build-essential"]) == {
+            "binutils": set(),
+            "broken": {"make"},
+            "build-essential": {"gcc"},
+            "dkms": {"gcc", "make"},
+            "gcc": {"binutils"},
+            "make": set(),
+        }
+        rest = apt.resolve(Request((), ("broken", "dkms", "make")))
+        assert sorted(one.name for one in rest.changes) == ["broken", "dkms", "make"]
+    assert world.server.requests() == []
+
+
+def test_a_removal_does_not_break_a_hold(world: World) -> None:
+    world.node.install("libcuda1", OLD, wish="hold")
+    with world.apt() as apt:
+        apt.open((), refresh=False)
+        closure = apt.resolve(Request((), ("libcuda1",)))
+    assert (closure.changes, "libcuda1" in (closure.error or "")) == ((), True)
 
 
 def test_several_architectures(world: World) -> None:

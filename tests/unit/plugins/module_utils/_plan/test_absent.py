@@ -13,7 +13,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan import _absent
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._modprobe import BLACKLIST
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.verify import verify
-from planlab import order_of
+from planlab import PackagesThere, There, order_of
 from planned_node import holder, node
 
 DEBIAN = "persistence-off"  # packages of NVIDIA's repository for Debian, nothing holds them
@@ -32,8 +32,15 @@ LEFT = {"schema_version": 1, "packages": {}, "files": [MODPROBE], "repositories"
 LOCK = {"kind": "dnf_versionlock", "path": "/etc/dnf/plugins/versionlock.list"}
 
 
-def plan(profile: str, changes: dict[str, Any] | None = None, **options: Any) -> Plan:
-    return _absent.plan(node(profile, changes), order_of(state="absent", **options))
+def plan(profile: str, changes: dict[str, Any] | None = None, packages: dict[str, There] | None = None, **options: Any) -> Plan:
+    """packages are those that are there; the record's own where they are None."""
+    inventory, order = node(profile, changes), order_of(state="absent", **options)
+    found = _absent.assess(inventory, order)
+    if found is None:
+        recorded = inventory.packages["record"]["packages"]
+        there = {name: There(version) for name, version in recorded.items() if version != "1-1"} if packages is None else packages
+        found = _absent.plan(inventory, order, PackagesThere(there, _absent.manager_of(inventory)))
+    return found
 
 
 def told(found: Plan) -> list[str]:
@@ -63,6 +70,11 @@ def test_all_of_it() -> None:
     assert found.steps[1].values == {"manager": "apt", "names": ["libcuda1", "nvidia-driver-cuda"], "purge": True, "lock_timeout": 300}
     assert found.reboot_reasons == ("module 580.95.05 stays loaded until the next boot",)
     assert found.touches == {"services": ["nvidia-persistenced"]}
+    assert [(one.action, one.name, one.before) for one in found.packages] == [
+        ("remove", "nvidia-driver-cuda", "580.95.05-1"),
+        ("remove", "libcuda1", "580.95.05-1"),
+    ]
+    assert found.reasons == ("state is absent: 2 packages, files and locks of this collection go",)
 
 
 def test_nouveau_comes_back_where_that_is_asked_for() -> None:
@@ -98,7 +110,7 @@ def test_nouveau_comes_back_where_that_is_asked_for() -> None:
             ],
         ),
         (DEBIAN, {"packages.record": {"packages": {"libcuda1": "1"}}}, ["packages_absent libcuda1", f"file_absent {RECORD}"]),
-        (DEBIAN, {"packages.record": RECORDED, "packages.own_files": {}, "packages.installed": {}}, []),
+        (DEBIAN, {"packages.record": {"packages": {"long-gone": "1-1"}, "files": [PREFERENCES]}, "packages.own_files": {}}, []),
         (DEBIAN, {"packages.record": {"files": [MODPROBE]}, "packages.own_files": {MODPROBE: BLACKLIST}}, []),
     ],
 )
@@ -125,6 +137,22 @@ def test_refusals(profile: str, changes: dict[str, Any], status: str, codes: lis
     assert reasons is None or found.reasons == reasons
 
 
+def test_packages_that_stay_are_told_and_are_ours_no_longer() -> None:
+    record = {"packages": {"libcuda1": "580.95.05-1", "gcc": "14"}}
+    there = {"libcuda1": There("580.95.05-1"), "gcc": There("14"), "build-essential": There("12", ("gcc",))}
+    found = plan(DEBIAN, {"packages.record": record}, there)
+    assert told(found) == ["packages_absent libcuda1", f"file_absent {RECORD}"]
+    assert found.reasons[1:] == ("gcc stays: build-essential needs it",)
+    left = plan(DEBIAN, {"packages.record": {"packages": {"gcc": "14"}}}, {name: there[name] for name in ("gcc", "build-essential")})
+    assert (told(left), left.packages, left.reboot_reasons) == ([f"file_absent {RECORD}"], (), ())
+
+
+def test_a_driver_that_somebody_needs_stays_whole() -> None:
+    there = {"libcuda1": There("580.95.05-1"), "app": There("1", ("libcuda1",))}
+    found = plan(DEBIAN, {**INSTALLED, "packages.record": {"packages": {"libcuda1": "580.95.05-1"}}}, there)
+    assert (found.status, found.steps, [one.code for one in found.refusals]) == ("refused", (), ["ND-NEEDED-BY-OTHERS"])
+
+
 def test_without_a_record_the_command_is_named() -> None:
     [refusal] = plan(DEBIAN).refusals
     why = "this collection did not install it, so it does not remove it"
@@ -135,7 +163,8 @@ def test_without_a_record_the_command_is_named() -> None:
 def test_a_record_that_cannot_be_read_stops() -> None:
     inventory = node(DEBIAN)
     inventory.problems.append({"source": "room", "code": "unreadable", "message": f"{RECORD}: Expecting value"})
-    found = _absent.plan(inventory, order_of(state="absent"))
+    found = _absent.assess(inventory, order_of(state="absent"))
+    assert found is not None
     assert [(one.code, one.remedy.splitlines()[0]) for one in found.refusals] == [("ND-RECORD-BROKEN", f"sudo cat {RECORD}")]
 
 

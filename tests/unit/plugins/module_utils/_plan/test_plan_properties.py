@@ -132,3 +132,19 @@ def test_a_plan_for_a_host_with_a_driver(distribution: str, card: str, first: di
     assume(plan.status == "change")
     inventory, order = apply(inventory, plan), order_of(**then)
     must_hold(inventory, distribution, order, planned(inventory, distribution, order))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(distribution=st.sampled_from(sorted(OFFERS)), card=st.sampled_from(RECENT), options=ORDERS)
+def test_absent_leaves_the_packages_that_were_there_before(distribution: str, card: str, options: dict[str, Any]) -> None:
+    bare_host = with_cards(bare(distribution), CARDS[card])
+    plan = planned(bare_host, distribution, order_of(**options))
+    assume(plan.status == "change")
+    order = order_of(state="absent")
+    removal = planned(apply(bare_host, plan), distribution, order)
+    assert removal.status == "change", removal.refusals
+    after = apply(apply(bare_host, plan), removal)
+    assert set(after.packages["installed"]) == set(bare_host.packages["installed"])
+    assert {one.name for one in removal.packages} == {one.name for one in plan.packages if one.action == "install"}
+    again = planned(after, distribution, order)
+    assert (again.status, again.steps) == ("nothing_to_do", ()), [step.what for step in again.steps]
