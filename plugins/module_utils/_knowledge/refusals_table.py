@@ -78,6 +78,11 @@ com/datacenter/tesla/driver-installation-guide/"},
 "ND-NO-HEADERS":{"severity":"critical","message":"kernel {kernel} has no headers, and no repository offers {package}: i\
 ts module cannot be built","remedy":"{install} {package}\\nThis works once a repository has it: add the one that this k\
 ernel came from, or boot a kernel that the repositories have.","reference":"https://github.com/dell/dkms"},
+"ND-NO-DKMS":{"severity":"critical","message":"{origin} has driver {version} as sources that dkms builds, and no reposi\
+tory of this node has dkms (precompiled modules of NVIDIA fit Red Hat's own kernels only, and are not used here)","reme\
+dy":"sudo dnf install https://dl.fedoraproject.org/pub/epel/epel-release-latest-{major}.noarch.rpm\\nThen sudo crb enab\
+le, a program of that package; on RHEL it needs a registered system.","reference":"https://docs.fedoraproject.org/en-US\
+/epel/getting-started/"},
 "ND-COMPILER":{"severity":"critical","message":"kernel {kernel} was built with gcc {wanted}, and this node has {found}:\
  modules would not build or not load","remedy":"extra_packages: [{package}]\\nOr boot a kernel of this release.","refer\
 ence":"https://github.com/dell/dkms"},

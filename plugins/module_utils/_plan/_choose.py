@@ -14,7 +14,7 @@ from .._knowledge.delivery import Deliverer
 from .._packages.types import Offer, Request
 from ._cards import Card, cards_of, flavours
 from ._deliverables import Deliverable, Index, bare, deliverables, package_key
-from ._packages_part import EXACT, Present, kernels_of, present, roles, sets_of
+from ._packages_part import EXACT, Present, installed, kernels_of, present, roles, sets_of
 from ._refuse import refuse
 from ._request import request_for
 from .branch import Choice, Installed, choose_branch
@@ -75,11 +75,21 @@ def choose(
     try:
         pool = _served(ask, deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels))
         picked = _pick(ask, _wished(ask, pool))
+        _need_dkms(ask, picked)
     except _Stop as stop:
         return stop.found
     row = picked.packages
     chosen = Chosen(picked.version, picked.branch, row.flavour, deliverer.id, row.build, picked.revision)
     return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
+
+
+def _need_dkms(ask: _Ask, picked: Deliverable) -> None:
+    """Where dkms comes from a repository of its own, that has to be there: a package manager would only tell what nothing provides."""
+    system, release = ask.inventory.system, ask.deliverer.tools.get("repositories", ())
+    lacks = picked.packages.build == "dkms" and "dkms" not in installed(ask.inventory) and not ask.offered.of("dkms")
+    if lacks and release and system.get("distribution") not in ("amzn", "fedora"):
+        major = str(system.get("distribution_version") or "").partition(".")[0]
+        raise ask.stop("ND-NO-DKMS", version=picked.version, major=major)
 
 
 def impossible(inventory: Inventory, order: Order, today: str | None = None) -> list[Refusal]:

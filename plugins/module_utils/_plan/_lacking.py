@@ -156,7 +156,15 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     same = version == chosen.version and order.state == "present" and (chosen.revision is None or chosen.revision in core)
     there = Installed(version, revision_of(chosen.revision or ""), chosen.flavour) if same else None
     return [*choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons, *_advice(inventory, chosen),
-            *extras_told(inventory, order, chosen.origin, chosen.branch)]
+            *extras_told(inventory, order, chosen.origin, chosen.branch), *_built_here(order, chosen)]
+
+
+def _built_here(order: Order, chosen: Chosen) -> list[str]:
+    """Where the maker has streams of precompiled modules too, why they are not taken."""
+    row = delivery.deliverer(chosen.origin) if chosen.origin else None
+    if row is None or row.hold != "stream" or chosen.build != "dkms" or order.precompiled != "auto":
+        return []
+    return ["DKMS builds the kernel module here: precompiled ones of NVIDIA fit Red Hat's own kernels only"]
 
 
 def _advice(inventory: Inventory, chosen: Chosen) -> list[str]:

@@ -61,7 +61,7 @@ def request_for(
 def _lower(inventory: Inventory, picked: Deliverable, wanted: Sequence[Wanted]) -> bool:
     """Whether the driver, or a package of the same driver, goes down."""
     before, there = str((inventory.nvidia.get("driver") or {}).get("installed_version") or ""), installed(inventory)
-    same = [one for one in wanted if one.version and one.name in there]
+    same = [one for one in wanted if one.name in there and upstream_version(one.version or "") == picked.version]
     lower = any(package_key(there[one.name]["version"]) > package_key(str(one.version)) for one in same)
     return bool(before) and (lower or package_key(picked.version) < package_key(before))
 

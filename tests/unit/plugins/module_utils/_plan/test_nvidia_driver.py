@@ -158,6 +158,22 @@ REFUSED: list[tuple[str, str, dict[str, Any], list[str], str]] = [
 ]
 
 
+def test_without_epel_dkms_is_asked_for_by_name() -> None:
+    inventory = copy.deepcopy(fresh("rocky-9", "A100-PCIE-40GB"))
+    inventory.packages["installed"] = {name: entry for name, entry in inventory.packages["installed"].items() if name != "dkms"}
+    archive = offer(*EL9)
+    bare = archive._replace(offer=archive.offer._replace(candidates=tuple(one for one in archive.offer.candidates if one.name != "dkms")))
+    plan = Laboratory(inventory, order_of(version="580"), bare).run()
+    assert codes(plan) == ["ND-NO-DKMS"]
+    assert plan.refusals[0].remedy.splitlines() == [
+        "sudo dnf install https://dl.fedoraproject.org/pub/epel/epel-release-latest-9.noarch.rpm",
+        "Then sudo crb enable, a program of that package; on RHEL it needs a registered system."]
+    inventory.packages["installed"]["dkms"] = {"version": "3.2.2-1.el9", "origin": None, "architecture": "noarch", "held": False}
+    assert codes(Laboratory(inventory, order_of(version="580"), bare).run()) == []
+    assert "DKMS builds the kernel module here: precompiled ones of NVIDIA fit Red Hat's own kernels only" in planned(
+        fresh("rocky-9", "A100-PCIE-40GB"), "rocky-9").reasons
+
+
 @pytest.mark.parametrize(("distribution", "card", "options", "refused", "message"), REFUSED,
                          ids=[f"{row[0]} {row[1]} {row[2]}" for row in REFUSED])
 def test_what_cannot_be_served_is_refused_with_the_nearest_choice(

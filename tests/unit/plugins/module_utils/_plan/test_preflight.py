@@ -174,6 +174,9 @@ def headers(release: str, state: bool | None = False) -> dict[str, Any]:
 
 RUNNING = "6.12.57+deb13-amd64"
 EL = "5.14.0-570.58.1.el9_6.x86_64"
+ROCKY = "rocky9-t4-bare"
+EL_VERSION = "5.14.0-570.58.1.el9_6"
+TWO_EL = [headers(EL), {**headers("5.14.0-570.12.1.el9_6.x86_64", True), "next_boot": False}]
 PREBUILT = Closure((*INSTALL.changes, change(f"linux-modules-nvidia-580-open-{RUNNING}", "6.12.57-1")))
 IMAGE = change("linux-image-7.0.0-9-generic", "7.0.0-9.9")
 NEXT_BOOT = ("critical", "ND-NEXT-BOOT", f"kernel {RUNNING}")
@@ -233,6 +236,14 @@ SIZED = INSTALL._replace(disk_kib=900 * 1024, download_kib=300 * 1024)
             {},
             [("warning", "ND-NO-HEADERS", f"kernel {RUNNING}")],
         ),
+        # Of Enterprise Linux the version of kernel-devel tells the kernel, and several of them may be there or come.
+        (ROCKY, {"kernel.installed": TWO_EL}, chosen("580.95.05"), Closure((change("kernel-devel", EL_VERSION),)), {}, []),
+        (ROCKY, {"kernel.installed": TWO_EL}, chosen("580.95.05"),
+         Closure((change("kernel-devel", "5.14.0-570.12.1.el9_6"), change("kernel-devel", EL_VERSION))), {}, []),
+        (ROCKY, {"kernel.installed": TWO_EL}, chosen("580.95.05"), Closure((change("kernel-devel", "5.14.0-570.12.1.el9_6"),)), {},
+         [("critical", "ND-NO-HEADERS", f"kernel {EL}")]),
+        (ROCKY, {"kernel.installed": TWO_EL}, chosen("580.95.05"), Closure((change("kernel-headers", EL_VERSION),)), {},
+         [("critical", "ND-NO-HEADERS", f"kernel {EL}")]),
         (
             BARE,
             {},
