@@ -34,9 +34,10 @@ fered}"}},
 "ND-VERSION-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer a driver for version {wish}: {reason\
 }","remedy":"version: \\">=530\\"\\nTake one of the versions named, or another origin.","reference":"https://docs.nvidi\
 a.com/datacenter/tesla/drivers/","defaults":{"reason":"nearest are {offered}"}},
-"ND-BRANCH-UNKNOWN":{"severity":"critical","message":"our table knows no branch {branch}: whether it serves the GPUs he\
-re cannot be told","remedy":"ansible-galaxy collection install --upgrade gpufleet.node\\nOr ask for a branch of docs.nv\
-idia.com/datacenter/tesla/drivers.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
+"ND-BRANCH-UNKNOWN":{"severity":"warning","message":"our table does not know branch {branch}: that it serves the GPUs h\
+ere is taken from the newest branch that it knows","remedy":"ansible-galaxy collection install --upgrade gpufleet.node\
+\\nLook up the GPUs in the release notes of the branch: docs.nvidia.com/datacenter/tesla/drivers.","reference":"https:/\
+/docs.nvidia.com/datacenter/tesla/drivers/"},
 "ND-BRANCH-ENDED":{"severity":"warning","message":"the support of branch {branch} ended in {eol}: no more security upda\
 tes; its successor is {successor}","remedy":"version: \\"{successor}\\"\\nPlan the change; where the branch must stay, \
 acknowledge: [ND-BRANCH-ENDED].","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
@@ -66,15 +67,9 @@ vidia.com/datacenter/tesla/driver-installation-guide/","defaults":{"packages":"{
 "ND-CUDA-NEWER":{"severity":"warning","message":"{what} is made for a newer CUDA than branch {branch} serves ({cuda})",\
 "remedy":"nvidia-smi\\nChoose a newer branch, older software, or NVIDIA's cuda-compat packages on a data centre GPU.","\
 reference":"https://docs.nvidia.com/deploy/cuda-compatibility/"},
-"ND-CONTAINERS-NEWER":{"severity":"warning","message":"{what} does not work with branch {branch}","remedy":"nvidia-ctk \
---version\\nChoose a newer branch, or change the container software.","reference":"https://docs.nvidia.com/datacenter/c\
-loud-native/container-toolkit/latest/"},
 "ND-KERNEL-TOO-OLD":{"severity":"critical","message":"kernel {kernel} is too old for branch {branch}, which wants at le\
 ast {minimum}","remedy":"uname -r\\nUpgrade the kernel first, or choose an older branch.","reference":"https://docs.nvi\
 dia.com/datacenter/tesla/driver-installation-guide/"},
-"ND-KERNEL-TOO-NEW":{"severity":"critical","message":"kernel {kernel} is newer than branch {branch} is known to build f\
-or ({maximum})","remedy":"uname -r\\nChoose a newer branch, or boot an older kernel.","reference":"https://docs.nvidia.\
-com/datacenter/tesla/driver-installation-guide/"},
 "ND-NO-HEADERS":{"severity":"critical","message":"kernel {kernel} has no headers, and no repository offers {package}: i\
 ts module cannot be built","remedy":"{install} {package}\\nThis works once a repository has it: add the one that this k\
 ernel came from, or boot a kernel that the repositories have.","reference":"https://github.com/dell/dkms"},
@@ -190,9 +185,6 @@ reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
 "ND-REPOSITORY-KEY":{"severity":"critical","message":"{manager} does not accept the key of a repository: {error}","reme\
 dy":"repository_key: URL-OR-FILE\\nGet the maker's present key and compare its fingerprint.","reference":"https://manpa\
 ges.debian.org/stable/apt/apt-secure.8.en.html"},
-"ND-REPOSITORY-LIES":{"severity":"critical","message":"the metadata of {repository} is not what packages can be: {error\
-}","remedy":"mirror: URL\\nUse another mirror, and tell the one who runs this one.","reference":"https://manpages.debia\
-n.org/stable/apt/apt-secure.8.en.html"},
 "ND-KEY-UNKNOWN":{"severity":"critical","message":"our table has no fingerprint of the key that signs {origin} on this \
 release: it cannot be trusted by itself","remedy":"repository_key: FILE\\nGet the key from NVIDIA, compare its fingerpr\
 int with NVIDIA's page, and name the file.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-g\

@@ -56,11 +56,26 @@ class Field(NamedTuple):
 
 def field_of(wish: Wish, cards: list[Card], offered: Collection[int] | None, today: str | None) -> Field:
     """The field of a wish."""
-    served = [row for row in nvidia.branches() if flavours(cards, row.number)]
+    rows = [*nvidia.branches(), *_unknown(wish, offered)]
+    served = [row for row in rows if flavours(cards, row.number)]
     field = Field(wish, cards, served, [], [], [], offered, today)
-    wished = [row for row in nvidia.branches() if _wished(row, field)]
+    wished = [row for row in rows if _wished(row, field)]
     both = [row for row in served if row in wished]
     return field._replace(wished=wished, both=both, available=[row for row in both if field.offers(row)])
+
+
+def newer_than_table(branch: int | None) -> bool:
+    """Whether a branch is newer than all that our table has: it was made after this release of the collection."""
+    return branch is not None and branch > max(row.number for row in nvidia.branches())
+
+
+def _unknown(wish: Wish, offered: Collection[int] | None) -> list[Branch]:
+    """The branch that was asked for by its number and that the source has, where the table ends before it. Cards whose support has no
+    end in the table are taken to be served by it; ND-BRANCH-UNKNOWN says so."""
+    number = wish.branch
+    if number is None or number not in (offered or ()) or not newer_than_table(number):
+        return []
+    return [Branch(number, None, None, None, None, True, None, None, None)]
 
 
 def _wished(row: Branch, field: Field) -> bool:

@@ -12,6 +12,7 @@ from .._inventory._inventory import Inventory
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Offer, Request
+from ._branches import newer_than_table
 from ._cards import Card, cards_of, flavours
 from ._deliverables import Deliverable, Index, bare, deliverables, package_key
 from ._packages_part import EXACT, Present, installed, kernels_of, present, roles, sets_of
@@ -95,7 +96,9 @@ def _need_dkms(ask: _Ask, picked: Deliverable) -> None:
 def impossible(inventory: Inventory, order: Order, today: str | None = None) -> list[Refusal]:
     """What no package source can serve: cards that exclude each other, or a wish for a branch that does not drive them."""
     node = Node(inventory)
-    choice = choose_branch(order.wish, node.nvidia, None, None, today)
+    # Whether somebody has a branch that is newer than our table, only the sources know.
+    newer = {order.wish.branch} if order.wish.branch is not None and newer_than_table(order.wish.branch) else None
+    choice = choose_branch(order.wish, node.nvidia, newer, None, today)
     return [refuse(node, "ND-ORIGIN-NO-GPU", entry["addresses"][0] if entry["addresses"] else "node", wish=order.wish, origin="NVIDIA",
                    use=tuple({"version": value} for value in entry["use"]), reason=entry["message"]) for entry in choice.refused]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from .._check._node import Node, at, join, older, same_version, version_key
 from .._knowledge import nvidia
+from ._branches import newer_than_table
 from ._node_state import changed_names, coming_kernels, family, headers_come, kernels_to_boot, key_enrolled, secure
 from ._refuse import refuse
 from .order import Order
@@ -119,6 +120,8 @@ def _branch(node: Node, chosen: Chosen, today: str | None) -> Iterator[Refusal]:
     """A branch whose support has ended, and the one to go to."""
     row = nvidia.branch(chosen.branch)
     if row is None:
+        if chosen.branch is not None and newer_than_table(chosen.branch):
+            yield refuse(node, "ND-BRANCH-UNKNOWN", "branch", branch=chosen.branch)
         return
     ended = not row.supported or bool(row.eol and today and today[: len(row.eol)] > row.eol)
     if ended:

@@ -91,7 +91,8 @@ def _kind(row: Branch) -> str:
 def _why_best(field: Field, best: Branch) -> str:
     wish, wanted = field.wish, "" if field.wish.channel else f" for {field.wish}"
     if wish.branch is not None:
-        text = f"{best.number} is the branch that was asked for, a {_kind(best)} one"
+        known = nvidia.branch(best.number) is not None
+        text = f"{best.number} is the branch that was asked for, {f'a {_kind(best)} one' if known else 'which our table does not know'}"
     elif field.supported(best):
         text = f"{best.number} is the newest supported {_kind(best)} branch{wanted} that serves every GPU"
     else:

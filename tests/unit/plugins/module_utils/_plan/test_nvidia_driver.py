@@ -158,6 +158,34 @@ REFUSED: list[tuple[str, str, dict[str, Any], list[str], str]] = [
 ]
 
 
+def newer_archive() -> Any:
+    """A source that has a branch which our table does not know: 595 under another number."""
+    archive = offer(*EL10)
+
+    def renamed(text: str) -> str:
+        return text.replace("595.71.05", "995.10.01")
+
+    rows = [one for one in archive.offer.candidates if "595.71.05" in one.version]
+    new = [one._replace(version=renamed(one.version), depends=tuple(map(renamed, one.depends)), provides=tuple(map(renamed, one.provides)))
+           for one in rows]
+    return archive._replace(offer=archive.offer._replace(candidates=(*archive.offer.candidates, *new)))
+
+
+@pytest.mark.parametrize(("card", "version", "chosen", "critical", "warnings"), [
+    ("A100-PCIE-40GB", "995", 995, [], ["ND-BRANCH-UNKNOWN"]),
+    ("A100-PCIE-40GB", "995.10.01", 995, [], ["ND-BRANCH-UNKNOWN"]),
+    ("A100-PCIE-40GB", ">=590", 595, [], []),  # nobody asked for it by its number
+    ("A100-PCIE-40GB", "996", None, ["ND-VERSION-NOT-OFFERED"], []),
+    ("V100-PCIE-32GB", "995", None, ["ND-ORIGIN-NO-GPU"], []),  # its support ends with a branch that is known
+])
+def test_a_branch_that_is_newer_than_our_table(
+    card: str, version: str, chosen: int | None, critical: list[str], warnings: list[str]
+) -> None:
+    plan = Laboratory(fresh("rhel-10", card), order_of(version=version), newer_archive()).run()
+    assert (codes(plan), codes(plan, "warning")) == (critical, warnings)
+    assert (plan.chosen.branch if plan.chosen else None) == chosen
+
+
 def test_without_epel_dkms_is_asked_for_by_name() -> None:
     inventory = copy.deepcopy(fresh("rocky-9", "A100-PCIE-40GB"))
     inventory.packages["installed"] = {name: entry for name, entry in inventory.packages["installed"].items() if name != "dkms"}
