@@ -92,9 +92,11 @@ def _install(
         "lock_timeout": order.wait_for_lock,
         "proxy": order.proxy,
     }
-    first = f"{wanted[0].name} {wanted[0].version or ''}".rstrip()
-    more = max(len(changes), len(wanted)) - 1
-    what = f"install {first}{f' and {more} more' if more else ''}"
+    # All are named to the package manager, those that are there already too; people are told of what changes.
+    changed = {change.name for change in changes if change.action != "remove"}
+    lead = next((one for one in wanted if one.name in changed), wanted[0])
+    more = (len(changes) or len(wanted)) - 1
+    what = f"install {lead.name} {lead.version or ''}".rstrip() + (f" and {more} more" if more else "")
     return Step("packages", what, reason, values, disruptive=bool(changes), slow=True, undo=_undo(deliverer, changes))
 
 
