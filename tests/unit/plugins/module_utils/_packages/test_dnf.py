@@ -18,6 +18,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._packages.types impo
     Candidate,
     Change,
     Closure,
+    Installed,
     PackageError,
     Pin,
     Repository,
@@ -128,6 +129,22 @@ def test_what_cannot_be_done(case: str, tmp_path: Path) -> None:
 
 def test_nothing_to_do(tmp_path: Path) -> None:
     assert resolved("nothing", Request((Wanted("vim", "9.0-1"),)), tmp_path) == Closure(())
+
+
+def test_a_removal_asks_no_repository(tmp_path: Path) -> None:
+    host = told("remove", remove=answer(SAID["remove"]), repoquery=Output(0, "nvidia-driver-cuda\n\n", ""))
+    with Dnf(host, str(tmp_path / "p")) as manager:
+        manager.open((), refresh=False)
+        assert manager.installed(["nvidia-driver-cuda", "-x"])[:2] == (
+            Installed("nvidia-driver-cuda", OLD, True),
+            Installed("nvidia-driver-cuda-libs", OLD, False),
+        )
+        closure = manager.resolve(Request((), ("nvidia-driver-cuda",)))
+    assert closure.changes == (Change("remove", "nvidia-driver-cuda", OLD, None, None, MACHINE),)
+    assert closure.error is None
+    assert [argv for argv in host.asked if "makecache" in argv] == []
+    assert all("--disablerepo=*" in argv for argv in host.asked if argv[0] == "dnf")
+    assert host.asked[-2][-4:] == ["--assumeno", "--disablerepo=*", "remove", "nvidia-driver-cuda"]
 
 
 def test_offer_has_a_candidate_for_each_stream(tmp_path: Path) -> None:
@@ -256,7 +273,7 @@ def test_own_locks_of_dnf5(files: dict[str, str], left_out: bool, tmp_path: Path
 # --- The real dnf ----------------------------------------------------------------------------------------------------------
 
 LACKING = missing("dnf", *BUILDERS)
-real = pytest.mark.skipif(bool(LACKING), reason=f"the real dnf needs what is not here: {', '.join(LACKING)}")
+real = pytest.mark.skipif(bool(LACKING), reason=f"the real dnf needs what is not here (stage unit-rpm has it): {', '.join(LACKING)}")
 NODE = ("/etc/dnf", "/etc/yum.repos.d", "/var/lib/dnf", "/var/cache/dnf", "/var/lib/rpm", "/usr/lib/sysimage", "/var/log", "/etc/pki")
 
 
@@ -307,6 +324,25 @@ def test_real_streams_are_enabled_privately(cuda: tuple[Packages, str], database
         assert "nvidia-driver:999-open" in (missing_stream.error or "")
     assert traces(*NODE, str(database)) == before
     assert not (tmp_path / "p").exists()
+
+
+@real
+def test_real_removal(cuda: tuple[Packages, str], database: Path, tmp_path: Path) -> None:
+    """Without a repository: what needs a package goes with it."""
+    names, arch = ("kmod-nvidia-open-dkms", "nvidia-driver-cuda"), os.uname().machine
+    rpms = [f"{cuda[0].folder}/{arch}/{name}-580.95.05-1.el9.{arch}.rpm" for name in names]
+    assert LiveHost().run(["rpm", "-i", "--justdb", *rpms]).ok
+    before = traces(*NODE, str(database))
+    with Dnf(LiveHost(), str(tmp_path / "p")) as manager:
+        manager.open((), refresh=False)
+        assert sorted(manager.installed([*names, "never-there"])) == [Installed(name, NEW, True) for name in names]
+        assert manager.needs(names) == {"nvidia-driver-cuda": {"kmod-nvidia-open-dkms"}, "kmod-nvidia-open-dkms": set()}
+        closure = manager.resolve(Request((), ("kmod-nvidia-open-dkms",)))
+        alone = manager.resolve(Request((), ("nvidia-driver-cuda",)))
+    assert (closure.error, alone.error) == (None, None)
+    assert set(closure.changes) == {Change("remove", name, NEW, None, None, arch) for name in names}
+    assert alone.changes == (Change("remove", "nvidia-driver-cuda", NEW, None, None, arch),)
+    assert traces(*NODE, str(database)) == before
 
 
 @real

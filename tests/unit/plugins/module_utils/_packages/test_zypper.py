@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._host import LiveHost, Output
+from ansible_collections.gpufleet.node.plugins.module_utils._packages._rpm_text import FIELD, RECORD
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import (
     Candidate,
     Change,
     Closure,
+    Installed,
     PackageError,
     Request,
     Wanted,
@@ -121,6 +123,47 @@ def test_nothing_to_do(tmp_path: Path) -> None:
     assert resolved("nothing", Request((Wanted("vim", "9.0-1"),)), tmp_path) == Closure((), None, 0, 0)
 
 
+REMOVAL = """<?xml version='1.0'?>
+<stream>
+<message type="info">Reading installed packages...</message>
+<message type="info">Resolving package dependencies...</message>
+<install-summary download-size="0" space-usage-diff="0" space-usage-installed="0" space-usage-removed="0" packages-to-change="2">
+<to-remove>
+<solvable type="package" name="build-essentialx" edition="1-1.el9" arch="noarch" repository="@System" summary="a">
+<description>a</description></solvable>
+<solvable type="package" name="gccx" edition="11-1.el9" arch="noarch" repository="@System" summary="a">
+<description>a</description></solvable>
+</to-remove>
+</install-summary>
+<prompt id="0">
+<text>Backend:  classic_rpmtrans --dry-run
+Continue?</text>
+</prompt>
+</stream>
+"""
+MARKS = "# AutoInstalled generated Mon Nov 23 17:44:08 2026\n#\ngccx\nproduct:NAME=sles\n#\n"
+
+
+@pytest.mark.parametrize(("marks", "manual"), [(MARKS, [False, True]), (None, [None, None])])
+def test_a_removal_asks_no_repository(marks: str | None, manual: list[bool | None], tmp_path: Path) -> None:
+    there = "".join(f"{name}{FIELD}0:{version}{FIELD}noarch{RECORD}" for name, version in (("gccx", "11-1.el9"), ("dkmsx", "3.0-1.el9")))
+    files = {"/etc/zypp/repos.d/r.repo": "[r]\nbaseurl=file:///r\n", **({"/var/lib/zypp/AutoInstalled": marks} if marks else {})}
+    host = Told({"rpm": Output(0, there, ""), "remove": Output(0, REMOVAL, "")}, files)
+    with Zypper(host, str(tmp_path / "p")) as manager:
+        manager.open((), refresh=False)
+        assert manager.installed(["gccx", "dkmsx"]) == (
+            Installed("gccx", "11-1.el9", manual[0]),
+            Installed("dkmsx", "3.0-1.el9", manual[1]),
+        )
+        closure = manager.resolve(Request((), ("gccx",)))
+    assert [(one.action, one.name, one.before) for one in closure.changes] == [
+        ("remove", "build-essentialx", "1-1.el9"),
+        ("remove", "gccx", "11-1.el9"),
+    ]
+    assert [argv for argv in host.asked if "refresh" in argv] == []
+    assert host.asked[-1][-6:] == ["--disable-repositories", "remove", "--dry-run", "--details", "--", "gccx"]
+
+
 def test_offer(tmp_path: Path) -> None:
     with Zypper(told(search=answer(SAID["offer"]), info=answer(SAID["offer_2"])), str(tmp_path / "p"), origin_of=nvidia) as manager:
         manager.open([])
@@ -166,7 +209,7 @@ def test_a_refresh_that_fails_leaves_nothing(output: Output, code: str, tmp_path
 # --- The real zypper -------------------------------------------------------------------------------------------------------
 
 LACKING = missing("zypper", *BUILDERS)
-real = pytest.mark.skipif(bool(LACKING), reason=f"the real zypper needs what is not here: {', '.join(LACKING)}")
+real = pytest.mark.skipif(bool(LACKING), reason=f"the real zypper needs what is not here (stage unit-rpm has it): {', '.join(LACKING)}")
 NODE = ("/etc/zypp", "/var/lib/zypp", "/var/cache/zypp", "/var/lib/rpm", "/usr/lib/sysimage", "/var/log", "/etc/pki")
 REPOS = "/etc/zypp/repos.d"
 
