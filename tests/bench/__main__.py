@@ -10,58 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tests", "tools", "build/collections")]
+
+from bench.enforcing import enforcing  # noqa: E402
+from bench.measuring import CHECKOUT, Measurement, environment, seconds, taking_turns  # noqa: E402
+
 MODULE_UTILS = "ansible_collections.gpufleet.node.plugins.module_utils"
 FLEET = 200  # local hosts
-
-
-class Measurement(NamedTuple):
-    """A measured value with its budget; lower is better. A budget of None is for information only."""
-
-    name: str
-    value: float
-    unit: str
-    budget: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        return None if self.budget is None else self.value <= self.budget
-
-
-def environment() -> dict[str, str]:
-    """Run the collection of this checkout, in plain words, without caches of earlier runs in the way."""
-    return {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "PYTHONPATH": f"{CHECKOUT}/build/collections:{CHECKOUT}/tests",
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "build/collections"), "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "False", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False"}
-
-
-def seconds(command: list[str]) -> float:
-    """Wall time of a command that must succeed; a verdict (exit status 0 to 3 of check_gpu) is a success."""
-    began = time.monotonic()
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode > 3:
-        raise SystemExit(f"bench: {' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return time.monotonic() - began
-
-
-def taking_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, float]:
-    """Median wall time of each command, one round of all after the other; the first round warms caches and does not count."""
-    taken: dict[str, list[float]] = {name: [] for name in commands}
-    for turn in range(rounds + 1):
-        for name, command in commands.items():
-            spent = seconds(command)
-            if turn:
-                taken[name].append(spent)
-    return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def ansible(module: str, *arguments: str) -> list[str]:
@@ -154,7 +115,7 @@ def program(rounds: int) -> list[Measurement]:
     """check_gpu.pyz on this machine."""
     pyz = CHECKOUT / "build" / "check_gpu.pyz"
     subprocess.run([sys.executable, "tools/check_gpu/build.py", str(pyz)], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
-    taken = taking_turns({"check": [sys.executable, str(pyz)]}, rounds)
+    taken = taking_turns({"check": [sys.executable, str(pyz)]}, rounds, worst=3)  # a verdict is a success
     return [Measurement("check_gpu.pyz on this machine", taken["check"], "s", 0.3),
             Measurement("size of check_gpu.pyz", pyz.stat().st_size / 1024, "KiB", 400)]
 
@@ -189,9 +150,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each kind (default: 7)")
     parser.add_argument("--hosts", type=int, default=FLEET, help=f"size of the fleet of local hosts (default: {FLEET}, 0: leave it out)")
     chosen = parser.parse_args()
-    sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "build/collections")]
     measured = [*ad_hoc(chosen.rounds), *inside(chosen.rounds), *program(chosen.rounds), *hanging_source()]
     measured += fleet(chosen.hosts) if chosen.hosts else []
+    measured += enforcing(chosen.rounds, chosen.hosts)
     report(measured)
     return 0
 
