@@ -14,6 +14,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils import _enforce
 from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetch, inspect
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import Host
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
@@ -73,6 +74,20 @@ def test_somebody_elses_driver_that_will_do_stays(tmp_path: Path) -> None:
 def test_somebody_elses_driver_that_will_not_do_is_refused(tmp_path: Path) -> None:
     answer = look(tmp_path, "wsl", version="535")
     assert (answer["status"], codes(answer)) == ("refused", ["ND-OWNER-WSL"])
+
+
+@pytest.mark.parametrize(
+    ("packages", "status", "expected"),
+    [
+        pytest.param({"libcuda1": "580.95.05-1"}, "refused", ["ND-PACKAGE-MANAGER"], id="asked what would go"),
+        pytest.param({}, "nothing_to_do", [], id="not asked where nothing is recorded"),
+    ],
+)
+def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: str, expected: list[str], tmp_path: Path) -> None:
+    record = json.dumps({"schema_version": 1, "packages": packages})
+    answer = inspect(machine("persistence-off", **{RECORD: record}), order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)
+    assert (answer["status"], codes(answer), answer["plan"]["steps"]) == (status, expected, [])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> None:
