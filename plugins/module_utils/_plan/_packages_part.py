@@ -68,7 +68,7 @@ def names_of(templates: Iterable[str], branch: int, kernels: Sequence[Kernel]) -
 
 
 def present(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel]) -> Present | None:
-    """The set of this deliverer that is complete on the node: the one with most packages where several are."""
+    """The set of this deliverer that is complete on the node; where several are a full one, else the one with most packages."""
     there = installed(inventory)
     found: list[tuple[int, Present]] = []
     for row in sets_of(inventory, deliverer):
@@ -81,7 +81,7 @@ def present(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel
             essential = names_of(row.essential, branch, kernels)
             if essential and all(one in there for one in essential) and _same_stream(row, branch, inventory):
                 found.append((len(essential), Present(deliverer, row, version, branch, there[name]["version"])))
-    return max(found, key=lambda one: one[0])[1] if found else None
+    return max(found, key=lambda one: (one[1].packages.components == "full", one[0]))[1] if found else None
 
 
 def _same_stream(row: PackageSet, branch: int, inventory: Inventory) -> bool:

@@ -131,6 +131,9 @@ def _left_behind(inventory: Inventory, deliverer: Deliverer, picked: Deliverable
     mine = index.names_below(picked.wanted, _core(picked, index))
     same = [one for one in sets_of(inventory, deliverer) if one.components == row.components and one != row]
     rivals = {name for one in same for name in names_of(one.install, picked.branch, kernels)} - mine
+    if row.build == "dkms":  # prebuilt modules of each release too: they want a driver of their own version
+        by_kernel = {filled(name, branch=picked.branch) for one in same for name in one.install if "{kernel_flavour}" in name}
+        rivals |= {name for name in there if any(pattern_of(template).fullmatch(name) for template in by_kernel)} - mine
     driver = inventory.nvidia.get("driver") or {}
     old = driver.get("installed_version")
     # Firmware and libraries that nobody names too: apt finds no way where one of them conflicts with the name of its successor.

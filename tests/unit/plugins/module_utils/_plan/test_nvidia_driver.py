@@ -240,6 +240,10 @@ CHANGED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, list[str]]] =
       "linux-modules-nvidia-580-open-6.8.0-90-generic", "linux-modules-nvidia-580-open-generic", "nvidia-compute-utils-580",
       "nvidia-firmware-580-580.95.05", "nvidia-headless-no-dkms-580-open", "nvidia-kernel-common-580", "nvidia-kernel-source-580-open",
       "nvidia-utils-580"]),
+    # The display part stays, and what is there afterwards is known by it.
+    ("ubuntu-24.04", "A100-PCIE-40GB", {"components": "full"}, {"precompiled": "never", "state": "latest"}, "580.95.05-0ubuntu0.24.04.2",
+     ["linux-modules-nvidia-580-open-6.8.0-88-generic", "linux-modules-nvidia-580-open-6.8.0-90-generic",
+      "linux-modules-nvidia-580-open-generic"]),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "595"}, "3:595.71.05-1.el9", []),
     ("rocky-9", "A100-PCIE-40GB", {"version": "580"}, {"version": "580", "flavour": "proprietary"}, "3:580.105.08-1.el9",
      ["kmod-nvidia-open-dkms"]),
