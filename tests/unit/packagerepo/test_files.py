@@ -53,7 +53,7 @@ def test_dpkg_reads_a_package(tmp_path: Path) -> None:
     package = next(one for one in load("ubuntu-24.04").packages if (one.name, one.suite) == wanted)
     path = tmp_path / deb.file_name(package)
     path.write_bytes(deb.binary(package))
-    argv = ["dpkg-deb", "--field", path, "Package", "Version", "Depends"]
+    argv = ["dpkg-deb", "--field", str(path), "Package", "Version", "Depends"]
     fields = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     assert fields == ("Package: libnvidia-compute-580-server\nVersion: 580.95.05-0ubuntu0.24.04.2\n"
                       "Depends: nvidia-kernel-common-580-server-580.95.05, ocl-icd-libopencl1\n")

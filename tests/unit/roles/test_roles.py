@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
