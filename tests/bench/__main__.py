@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each kind (default: 7)")
     parser.add_argument("--hosts", type=int, default=FLEET, help=f"size of the fleet of local hosts (default: {FLEET}, 0: leave it out)")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # so that the simulated machine is removed
     measured = [*ad_hoc(chosen.rounds), *inside(chosen.rounds), *program(chosen.rounds), *hanging_source()]
     measured += fleet(chosen.hosts) if chosen.hosts else []
     measured += enforcing(chosen.rounds, chosen.hosts)
