@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def test_a_process_that_left_its_number(tmp_path: Path, name: str) -> None:
 def test_a_number_that_belongs_to_another_program_by_now(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         lock_file(tmp_path, "run/zypp.pid", str(child.pid))
+        while Path(f"/proc/{child.pid}/comm").read_text(encoding="ascii") != "sleep\n":  # until then it is another Python
+            time.sleep(0.01)
         try:
             assert probe_package_lock(str(tmp_path)) == {"holder": None}
         finally:
