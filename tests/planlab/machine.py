@@ -21,8 +21,8 @@ from fakegpu import evidence_of, load_profile
 from fakegpu.profile import complete
 
 _OWN = {
-    "debian-13": ("http://deb.debian.org/debian", ["trixie", "trixie-updates"]),
-    "debian-12": ("http://deb.debian.org/debian", ["bookworm", "bookworm-updates"]),
+    "debian-13": ("http://deb.example.org/debian", ["trixie", "trixie-updates"]),
+    "debian-12": ("http://deb.example.org/debian", ["bookworm", "bookworm-updates"]),
     "ubuntu-22.04": ("http://archive.ubuntu.com/ubuntu", ["jammy", "jammy-updates", "jammy-security"]),
     "ubuntu-24.04": ("http://archive.ubuntu.com/ubuntu", ["noble", "noble-updates", "noble-security"]),
 }

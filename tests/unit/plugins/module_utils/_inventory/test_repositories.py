@@ -19,13 +19,13 @@ from recorded_node import node
 DEBIAN_SOURCES = """\
 # Modernized from /etc/apt/sources.list
 Types: deb deb-src
-URIs: http://deb.debian.org/debian/
+URIs: http://deb.example.org/debian/
 Suites: trixie trixie-updates
 Components: main contrib non-free non-free-firmware
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian/
+URIs: http://deb.example.org/debian/
 Suites: trixie-backports
 Components: main
 Enabled: no
@@ -36,7 +36,7 @@ Signed-By:
  -----END PGP PUBLIC KEY BLOCK-----
 
 Types: deb-src
-URIs: http://deb.debian.org/debian/
+URIs: http://deb.example.org/debian/
 Suites: sid
 Components: main
 """
@@ -79,7 +79,7 @@ def row(uris: list[str], suites: list[str] | None = None, components: list[str] 
     return {"uris": uris, "suites": suites or [], "components": components or [], "enabled": True, "signed_by": None, **other}
 
 
-DEBIAN = ["http://deb.debian.org/debian/"]
+DEBIAN = ["http://deb.example.org/debian/"]
 
 
 def test_parse_deb822() -> None:

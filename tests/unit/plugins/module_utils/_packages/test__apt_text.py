@@ -56,17 +56,17 @@ def test_first_words() -> None:
 
 
 MADISON = f"""\
-nvidia-smi | {BPO} | http://deb.debian.org/debian trixie-backports/non-free amd64 Packages
-linux-headers-amd64 |  6.12.117-1 | http://deb.debian.org/debian-security trixie-security/main amd64 Packages
-nvidia-smi | 550.163.01-2 | http://deb.debian.org/debian trixie/non-free Sources
+nvidia-smi | {BPO} | http://deb.example.org/debian trixie-backports/non-free amd64 Packages
+linux-headers-amd64 |  6.12.117-1 | http://deb.example.org/debian-security trixie-security/main amd64 Packages
+nvidia-smi | 550.163.01-2 | http://deb.example.org/debian trixie/non-free Sources
 N: Unable to locate package nothing
 """
 
 
 def test_parse_madison() -> None:
     assert parse_madison(MADISON) == [
-        ("nvidia-smi", BPO, "http://deb.debian.org/debian trixie-backports/non-free amd64 Packages"),
-        ("linux-headers-amd64", "6.12.117-1", "http://deb.debian.org/debian-security trixie-security/main amd64 Packages"),
+        ("nvidia-smi", BPO, "http://deb.example.org/debian trixie-backports/non-free amd64 Packages"),
+        ("linux-headers-amd64", "6.12.117-1", "http://deb.example.org/debian-security trixie-security/main amd64 Packages"),
     ]
 
 
@@ -74,9 +74,9 @@ POLICY = """\
 Package files:
  100 /var/lib/dpkg/status
      release a=now
- -1 http://deb.debian.org/debian trixie-backports/non-free amd64 Packages
+ -1 http://deb.example.org/debian trixie-backports/non-free amd64 Packages
      release o=Debian Backports,a=stable-backports,n=trixie-backports,l=Debian Backports,c=non-free,b=amd64
-     origin deb.debian.org
+     origin deb.example.org
  500 http://127.0.0.1:41527 x86_64/ Packages
      release o=NVIDIA,a=x86_64/,n=x86_64/,l=NVIDIA, Inc.,c=
      origin 127.0.0.1
@@ -88,9 +88,9 @@ Pinned packages:
 def test_parse_policy() -> None:
     assert parse_policy(POLICY) == {
         "/var/lib/dpkg/status": {"a": "now"},
-        "http://deb.debian.org/debian trixie-backports/non-free amd64 Packages": {
+        "http://deb.example.org/debian trixie-backports/non-free amd64 Packages": {
             "o": "Debian Backports", "a": "stable-backports", "n": "trixie-backports", "l": "Debian Backports", "c": "non-free",
-            "b": "amd64", "site": "deb.debian.org",
+            "b": "amd64", "site": "deb.example.org",
         },
         "http://127.0.0.1:41527 x86_64/ Packages": {
             "o": "NVIDIA", "a": "x86_64/", "n": "x86_64/", "l": "NVIDIA, Inc.", "c": "", "site": "127.0.0.1",
@@ -246,7 +246,7 @@ def test_refusal_words(stdout: str, stderr: str, words: str) -> None:
         ("File has unexpected size (232 != 960). Mirror sync in progress? [IP: 127.0.0.1 34929]", "hash_mismatch"),
         ("Hash Sum mismatch", "hash_mismatch"),
         ("Could not resolve 'nothing.invalid'", "no_network"),
-        ("Temporary failure resolving 'deb.debian.org'", "no_network"),
+        ("Temporary failure resolving 'deb.example.org'", "no_network"),
         ("Unable to connect to 127.0.0.2:9:", "no_network"),
         ("503  Service Unavailable [IP: 192.0.2.1 80]", "no_network"),
         ("407  Proxy Authentication Required", "no_network"),

@@ -125,8 +125,8 @@ def test_named_in(uri: str, suite: str, text: str, named: bool) -> None:
 @pytest.mark.parametrize(
     ("uri", "suite", "file"),
     [
-        ("http://deb.debian.org/debian", "trixie-backports", "deb.debian.org_debian_dists_trixie-backports_InRelease"),
-        ("http://deb.debian.org/debian/", "stable/updates", "deb.debian.org_debian_dists_stable_updates_InRelease"),
+        ("http://deb.example.org/debian", "trixie-backports", "deb.example.org_debian_dists_trixie-backports_InRelease"),
+        ("http://deb.example.org/debian/", "stable/updates", "deb.example.org_debian_dists_stable_updates_InRelease"),
         ("https://a.example/~b_c", "d", "a.example_%7eb%5fc_dists_d_InRelease"),
         ("file:/srv/a", "b", "_srv_a_dists_b_InRelease"),
         ("https://a.example/ubuntu2404/x86_64/", "/", "a.example_ubuntu2404_x86%5f64_InRelease"),

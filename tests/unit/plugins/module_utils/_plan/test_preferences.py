@@ -174,7 +174,7 @@ class World:
         """A file of a plan with this world's addresses and keys."""
         text = re.sub(r"(?m)^Signed-By: .*$", f"Signed-By: {self.key_file}", text)
         text = re.sub(r"(?m)^Components: .*$", "Components: main", text)
-        return re.sub(r"(?m)^URIs: http://(?:deb.debian.org|archive.ubuntu.com)/\S+$", f"URIs: {self.server.url}", text)
+        return re.sub(r"(?m)^URIs: http://(?:deb.example.org|archive.ubuntu.com)/\S+$", f"URIs: {self.server.url}", text)
 
     def have(self, inventory: Inventory) -> None:
         """Bring the node to the state of an inventory."""
