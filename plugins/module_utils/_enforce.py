@@ -175,7 +175,9 @@ class _Shop:
 
     def __init__(self, host: Host, inventory: Inventory, order: Order, folder: str, fetch: Fetch) -> None:
         self._host, self._inventory, self._order, self._fetch = host, inventory, order, fetch
-        self._parent = tempfile.TemporaryDirectory(prefix="gpufleet-", dir=folder)
+        from ._packages._private import parent_for
+
+        self._parent = tempfile.TemporaryDirectory(prefix="gpufleet-", dir=parent_for(folder))
         self._count, self._open = 0, False
         self.name = "package manager"
 

@@ -48,8 +48,8 @@ def _elf(parts: list[tuple[str, int, bytes]]) -> bytes:
         body += data
     body += bytes(-len(body) % 8)
     count = len(parts) + 2
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, count,
-                                                              count - 1)
+    words = (1, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, count, count - 1)
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", *words)
     return header + bytes(body) + bytes(rows)
 
 

@@ -162,7 +162,7 @@ ExecStart=/bin/touch /run/machine-ready
 ExecStart=/usr/bin/nsenter --mount=/proc/1/ns/mnt /bin/mount --move /machine /
 EOF
 mkdir -p $units/graphical.target.wants $units/multi-user.target.wants
-ln -s ../machine-ready.service $units/$(basename "$(readlink -f /usr/lib/systemd/system/default.target)").wants/
+ln -s ../machine-ready.service "$units/$(basename "$(readlink -f /usr/lib/systemd/system/default.target)").wants/"
 cat >$units/nvidia-persistenced.service.d/edge.conf <<'EOF'
 [Service]
 Type=simple

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -10,7 +10,6 @@
 # that look whether they run in a container (ours do) find a host. A restart of the container is a reboot. Until the host is up,
 # `docker exec` lands in the image, where there is no /bin/sh any more: Ansible cannot reach a machine that boots.
 set -eu
-profile=$1
 new=/machine
 run=$new/run/fakegpu
 

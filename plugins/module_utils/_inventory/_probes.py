@@ -34,4 +34,4 @@ def _package_lock(argument: Any) -> Any:
 
 
 PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders,
-                           "package_lock": _package_lock}
+                            "package_lock": _package_lock}

@@ -21,6 +21,12 @@ __all__ = ["PrivateFolder", "told_disk_errors"]
 _PLAIN = re.compile(r"/[A-Za-z0-9_@%+=:,./~-]*", re.ASCII)
 
 
+def parent_for(folder: str) -> str | None:
+    """A folder that private ones can be made in: this one, or None (the system's own for temporary files) where package managers
+    could not quote its path, as below a remote_tmp with a blank in it."""
+    return folder if _PLAIN.fullmatch(os.path.normpath(folder)) else None
+
+
 class PrivateFolder:
     """A folder of mode 0700 that goes with `close` and all that is in it; a context, so that it goes after errors too.
 

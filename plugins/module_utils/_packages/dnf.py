@@ -301,4 +301,3 @@ class Dnf:
         if not words and not request.downgrade:
             words = downgrades(changes)
         return Closure(changes, words, transaction.download_kib, transaction.disk_kib)
-

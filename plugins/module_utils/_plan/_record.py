@@ -15,6 +15,7 @@ from .steps import Step
 
 __all__ = ["record_step"]
 
+
 def record_step(
     inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change], repositories: Sequence[Repository],
     locks: Sequence[Mapping[str, Any]],

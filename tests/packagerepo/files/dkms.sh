@@ -60,6 +60,7 @@ sign() {  # file; as the kernel's sign-file does, with the machine's own key whe
         openssl x509 -inform DER -in "${key#*:}" -out "$1.pem"
         openssl cms -sign -binary -noattr -nocerts -md sha256 -signer "$1.pem" -inkey "${key%:*}" -outform DER -in "$1" -out "$1.p7s"
         size=$(($(wc -c <"$1.p7s")))
+        # shellcheck disable=SC2059  # the format is made of octal numbers
         { cat "$1.p7s"; printf '\000\000\002\000\000\000\000\000'; printf "$(printf '\\%03o' $((size >> 24)) $((size >> 16 & 255)) \
             $((size >> 8 & 255)) $((size & 255)))"; printf '~Module signature appended~\n'; } >>"$1"
         rm -f "$1.pem" "$1.p7s"

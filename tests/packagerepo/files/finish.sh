@@ -7,7 +7,8 @@
 set -eu
 work=$1 key=$2
 export HOME=/tmp LC_ALL=C.UTF-8 GNUPGHOME=/tmp/gnupg
-mkdir -p -m 700 "$GNUPGHOME"
+mkdir -p "$GNUPGHOME"
+chmod 700 "$GNUPGHOME"
 gpg="gpg --batch --quiet --no-tty --pinentry-mode loopback --passphrase= --digest-algo SHA256"
 
 if [ ! -e "$work/keys/$key.sec" ]; then
@@ -27,6 +28,7 @@ find "$work/repository" -name Release | while read -r release; do
 done
 
 if [ -d "$work/specs" ]; then
+    # shellcheck disable=SC2016  # the inner shell expands them
     find "$work/specs" -name '*.spec' -print0 | xargs -0 -P "$(nproc)" -I SPEC sh -c '
         rpmbuild -bb --quiet --nodeps --target x86_64 --define "_topdir /tmp/rpm/$(basename SPEC)" --define "_sourcedir '"$work"'/specs" \
             --define "_rpmdir '"$work"'/repository" --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \

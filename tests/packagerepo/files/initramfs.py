@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stand-in for update-initramfs and dracut, lsinitramfs and lsinitrd, by the name it is called with.

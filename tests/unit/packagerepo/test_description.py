@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import packagerepo.description as description
 import pytest
+from packagerepo import description
 from packagerepo.__main__ import main
 from packagerepo.description import load
 from packagerepo.errors import RepositoryError

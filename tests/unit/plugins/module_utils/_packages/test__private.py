@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._packages._private import PrivateFolder, told_disk_errors
+from ansible_collections.gpufleet.node.plugins.module_utils._packages._private import PrivateFolder, parent_for, told_disk_errors
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import PackageError
 
 
@@ -28,6 +28,18 @@ def test_is_ours_alone_and_goes(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "parent"),
+    [
+        ("/root/.ansible/tmp/x-1", "/root/.ansible/tmp/x-1"),
+        ("/home/a b/.ansible/tmp/x-1", None),
+        ("/srv/\u00fc/tmp", None),
+    ],
+)
+def test_a_path_that_package_managers_cannot_quote_is_no_parent(folder: str, parent: str | None) -> None:
+    assert parent_for(folder) == parent
 
 
 def test_goes_after_an_error(tmp_path: Path) -> None:

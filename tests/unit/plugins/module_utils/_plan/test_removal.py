@@ -35,8 +35,8 @@ HEADERS = {"linux-headers-6.12", "linux-headers-common"}
 DKMS = {*TOOLS, *HEADERS, "dkms", "make"}
 
 
-def decide(there: dict[str, There], record: dict[str, Any] = RECORD, manager: str = "apt", changes: Any = None, **more: Any) -> Removal:
-    return removal(node(DEBIAN, changes), record, PackagesThere(there, manager, **more))
+def decide(there: dict[str, There], record: dict[str, Any] | None = None, manager: str = "apt", changes: Any = None, **more: Any) -> Removal:
+    return removal(node(DEBIAN, changes), record or RECORD, PackagesThere(there, manager, **more))
 
 
 def test_all_of_it_goes_in_one_question() -> None:
