@@ -35,7 +35,9 @@ HEADERS = {"linux-headers-6.12", "linux-headers-common"}
 DKMS = {*TOOLS, *HEADERS, "dkms", "make"}
 
 
-def decide(there: dict[str, There], record: dict[str, Any] | None = None, manager: str = "apt", changes: Any = None, **more: Any) -> Removal:
+def decide(
+    there: dict[str, There], record: dict[str, Any] | None = None, manager: str = "apt", changes: Any = None, **more: Any
+) -> Removal:
     return removal(node(DEBIAN, changes), record or RECORD, PackagesThere(there, manager, **more))
 
 
