@@ -10,7 +10,7 @@ from pathlib import Path
 from . import docker, sanity, venvs
 from .runner import Stage
 
-_PYTEST = "{python} -m pytest -q --basetemp={work}/tmp"
+_PYTEST = "{python} -m pytest -q --basetemp={scratch}"
 # What nodes never run; tests of modules are about Ansible's side of them.
 _CONTROLLER_ONLY = ("roles", "plugins/modules", "plugins/action", "plugins/filter", "plugins/plugin_utils", "tools/stages")
 _NODE = " ".join(("tests/unit", *(f"--ignore-glob=*/{folder}/*" for folder in _CONTROLLER_ONLY)))

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def _nothing(*_: object) -> str:
 class Stage:
     """One thing that `make test` does.
 
-    `commands` are lines whose words may hold {python}, {venv}, {work}, {copy}, {collections} and {version}; they run one after
+    `commands` are lines whose words may hold {python}, {venv}, {work}, {scratch}, {copy}, {collections} and {version}; they run one after
     the other. A stage with `copy` gets a fresh copy of the tracked files and runs there, any other one in the checkout.
     """
 
@@ -125,6 +127,16 @@ def _interpreter(stage: Stage) -> Interpreter | str:
     return choose(stage.role) if stage.role else best()
 
 
+@contextlib.contextmanager
+def _scratch(work: Path) -> Iterator[str]:
+    """Where tests write: below the stage's own folder, or elsewhere where package managers and sh could not quote its path."""
+    if re.fullmatch(r"[\w@%+=:,./~-]+", str(work), re.ASCII):
+        yield str(work / "tmp")
+        return
+    with tempfile.TemporaryDirectory(prefix="gpufleet-") as folder:
+        yield f"{folder}/tmp"
+
+
 def _perform(stage: Stage, interpreter: Interpreter) -> Result:
     slug = stage.name.replace("/", "-")
     work, log = BUILD / "stages" / slug, BUILD / "logs" / f"{slug}.log"
@@ -142,8 +154,9 @@ def _perform(stage: Stage, interpreter: Interpreter) -> Result:
         places |= {"collections": str(COLLECTIONS), "version": _version()}
         more = {name: value.format(**places) for name, value in stage.environment.items()} | dict(stage.prepare(venv, work))
         status = 0
-        for line in stage.commands:
-            status = status or _run(_words(line, places), cwd, venvs.inside(venv, **more), log)
+        with _scratch(work) as scratch:
+            for line in stage.commands:
+                status = status or _run(_words(line, {**places, "scratch": scratch}), cwd, venvs.inside(venv, **more), log)
     return _count(stage, status, log.read_text(errors="replace"))
 
 
