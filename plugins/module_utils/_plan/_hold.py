@@ -27,6 +27,12 @@ Package: {names}
 Pin: version {version}
 Pin-Priority: {priority}
 """
+_REST = """
+Explanation: what has versions of its own, such as nvidia-persistenced, stays on the branch
+Package: {names}
+Pin: version {version}
+Pin-Priority: {priority}
+"""
 
 
 def held_version(order: Order, chosen: Chosen) -> tuple[str, str]:
@@ -35,8 +41,7 @@ def held_version(order: Order, chosen: Chosen) -> tuple[str, str]:
     Prebuilt modules are held by branch whatever the wish is: those of a newer kernel want a newer user space, and without them
     the next boot would have no driver.
     """
-    revision = chosen.revision or ""
-    epoch = revision.partition(":")[0] + ":" if ":" in revision else ""
+    revision, epoch = chosen.revision or "", _epoch(chosen)
     exact = not order.wish.without and order.wish.high == (*order.wish.low, 0)
     if not exact or chosen.build == "prebuilt":
         return f"{epoch}{chosen.branch}.*", f"on branch {chosen.branch}"
@@ -45,10 +50,17 @@ def held_version(order: Order, chosen: Chosen) -> tuple[str, str]:
     return f"{epoch}{chosen.version}{'-*' if '-' in revision else ''}", f"at {chosen.version}"
 
 
+def _epoch(chosen: Chosen) -> str:
+    before, sign, _rest = (chosen.revision or "").partition(":")
+    return before + sign if sign else ""
+
+
 def preferences_text(order: Order, chosen: Chosen, deliverer: Deliverer) -> str:
     """Our file for apt, whole."""
     version, what = held_version(order, chosen)
-    return _PREFERENCES.format(what=what, names=" ".join(deliverer.hold_patterns), version=version, priority=PRIORITY)
+    names, branch = " ".join(deliverer.hold_patterns), f"{_epoch(chosen)}{chosen.branch}.*"
+    text = _PREFERENCES.format(what=what, names=names, version=version, priority=PRIORITY)
+    return text if version == branch else text + _REST.format(names=names, version=branch, priority=PRIORITY - 1)
 
 
 def before_packages(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:

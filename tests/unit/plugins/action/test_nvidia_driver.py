@@ -92,10 +92,13 @@ class Played:
         save = {"copy": {"content": "{{ driver | to_json }}", "dest": str(folder / "result.json")}, "check_mode": False, "diff": False}
         play = [{"hosts": "localhost", "gather_facts": False, "ignore_errors": True, "tasks": [task, save]}]
         (folder / "play.yml").write_text(json.dumps(play))
+        python = folder / "python"  # the shells of Ansible take the name of an interpreter without quotes
+        if not python.exists():
+            python.symlink_to(sys.executable)
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self.done = subprocess.run(
             [sys.executable, "-c", START, str(folder), "-i", "localhost,", "-c", "local",
-             "-e", f"ansible_python_interpreter={sys.executable}", *options, str(folder / "play.yml")],
+             "-e", f"ansible_python_interpreter={python}", *options, str(folder / "play.yml")],
             capture_output=True, text=True, check=False, cwd=folder, timeout=120,
             env={**kept, "HOME": str(folder), "LC_ALL": "C.UTF-8", "PYTHONPATH": str(COLLECTION.parents[2]),
                  "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]), "ANSIBLE_LIBRARY": str(folder / "library"),

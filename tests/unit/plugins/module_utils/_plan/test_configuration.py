@@ -74,6 +74,13 @@ def test_the_file_of_a_hold_is_one_that_apt_and_our_reader_understand() -> None:
     assert not holds(lock, "linux-headers-amd64")
 
 
+def test_a_hold_at_one_version_keeps_what_has_versions_of_its_own_on_the_branch() -> None:
+    text = _hold.preferences_text(order_of(version="550.163.01-2"), DEBIAN, origin("debian"))
+    exact, rest = parse_apt_preferences(text)
+    assert (exact[1:], rest[1:]) == (("version 550.163.01-2", 995), ("version 550.*", 994))
+    assert exact[0] == rest[0]
+
+
 OURS = _hold.preferences_text(order_of(), DEBIAN, origin("debian"))
 NAMES = list(origin("nvidia_dnf").hold_patterns)
 RAW = [f"{name}-3:580.*" for name in NAMES]
