@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 
-from . import catalogue, main_job, runner
+from . import catalogue, docker, main_job, runner
 from .places import link_checkout
 
 
 def _test(options: argparse.Namespace) -> int:
     stages = catalogue.stages(options.everything)
-    chosen = [stage for stage in stages if not options.names or {stage.group, stage.name} & set(options.names)]
+    names = set(options.names) or {stage.group for stage in stages} - {docker.UNFINISHED}
+    chosen = [stage for stage in stages if {stage.group, stage.name} & names]
     if not chosen:
         known = sorted({stage.name for stage in stages} | {stage.group for stage in stages})
         print(f"no stage or group of these names; there are: {' '.join(known)}", file=sys.stderr)
