@@ -33,7 +33,7 @@ def test_is_ours_alone_and_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "parent"),
     [
-        ("/root/.ansible/tmp/x-1", "/root/.ansible/tmp/x-1"),
+        ("/home/ops/.ansible/tmp/x-1", "/home/ops/.ansible/tmp/x-1"),
         ("/home/a b/.ansible/tmp/x-1", None),
         ("/srv/\u00fc/tmp", None),
     ],
