@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ._host import Host, HostError
@@ -22,7 +22,7 @@ from ._plan._repositories import base_url
 from ._plan.nvidia_driver import Attempt
 from ._plan.order import Order, OrderError
 from ._plan.steps import Plan, Refusal
-from ._plan.text import screen
+from ._plan.text import next_command, screen
 from ._plan.verify import verify
 
 __all__ = ["Fetch", "inspect"]
@@ -63,6 +63,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     verification = verify(inventory, order)
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
+    findings = check(inventory, _known(order)).as_dict()["findings"]
     answer = {
         "changed": plan.status == "change",
         "status": plan.status,
@@ -70,13 +71,13 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
         "before": before,
         "after": nvidia_driver.predict(inventory, plan) or None if plan.status == "change" else before,
         "verification": as_plain(verification),
-        "findings": check(inventory, _known(order)).as_dict()["findings"],
+        "findings": findings,
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
-        "text": screen(plan, before, verification, closure.download_kib),
+        "text": screen(plan, before, verification, closure.download_kib, findings),
         "node": {"last_run": last_run, "dnf_python": _dnf_python(host)},
     }
-    return {**answer, **_failure(plan, verification)}
+    return {**answer, **_failure(plan, verification, findings)}
 
 
 def _later(plan: Plan, verification: Any) -> list[str]:
@@ -86,7 +87,7 @@ def _later(plan: Plan, verification: Any) -> list[str]:
     return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
 
 
-def _failure(plan: Plan, verification: Any) -> dict[str, Any]:
+def _failure(plan: Plan, verification: Any, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What makes the task fail or skipped: refusals, or a driver that is there and does not work and that no step would mend."""
     if plan.status == "skipped":
         return {"skipped": True, "skip_reason": "; ".join(plan.reasons)}
@@ -95,7 +96,9 @@ def _failure(plan: Plan, verification: Any) -> dict[str, Any]:
         return {"failed": True, "msg": "nothing was changed: " + "; ".join(_told(one) for one in told)}
     if plan.status == "nothing_to_do" and verification.status == "failed":
         broken = "; ".join(f"{link.link}: {link.reason}" for link in verification.links if link.state == "broken")
-        return {"failed": True, "msg": f"there is nothing that this module could do, and the driver does not work: {broken}"}
+        command = next_command(findings)
+        then = f" -> {command}" if command else ""
+        return {"failed": True, "msg": f"there is nothing that this module could do, and the driver does not work: {broken}{then}"}
     return {}
 
 
@@ -129,7 +132,8 @@ def _asked(host: Host, inventory: Inventory, order: Order, folder: str, fetch: F
         found = nvidia_driver.select(inventory, order, shop.ask, today)
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found)), Closure(())
-        closure = shop.manager.resolve(found.request)
+        request = found.request
+        closure = shop.manager.resolve(request) if request.install or request.remove else Closure(())
         attempt = shop.attempt
         return nvidia_driver.plan(inventory, order, attempt.deliverer, found.chosen, found.request, closure, attempt.repositories,
                                   today), closure

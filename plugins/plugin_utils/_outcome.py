@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import refused_screen
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import next_command, refused_screen
 
 __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
@@ -53,7 +53,9 @@ def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, dif
     elif verification.get("status") == "failed":
         broken = [link for link in verification["links"] if link["state"] == "broken"]
         told = "; ".join(f"{link['link']}: {link['reason']}" for link in broken)
-        result |= {"failed": True, "msg": f"all steps are done, and the driver is not what was asked for: {told or 'unknown'}"}
+        command = next_command(after.get("findings") or ())
+        then = f" -> {command}" if command else ""
+        result |= {"failed": True, "msg": f"all steps are done, and the driver is not what was asked for: {told or 'unknown'}{then}"}
     elif after.get("status") == "change":
         left = "; ".join(step["what"] for step in after["plan"]["steps"])
         result["warnings"] = [*result.get("warnings", []), f"all steps are done, and the next run would have more to do: {left}"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Offer
+from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Closure, Offer
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
@@ -42,7 +42,10 @@ class Laboratory:
         found = nvidia_driver.select(self.inventory, self.order, self._ask, TODAY)
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found))
-        closure = Resolver(self.archive, installed, found.request, self._origins(found.attempt)).run()
+        request = found.request
+        origins = self._origins(found.attempt)
+        asked = request.install or request.remove
+        closure = Resolver(self.archive, installed, request, origins).run() if asked else Closure(())
         return nvidia_driver.plan(self.inventory, self.order, found.attempt.deliverer, found.chosen, found.request, closure,
                                   found.attempt.repositories, TODAY)
 

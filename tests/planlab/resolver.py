@@ -54,6 +54,8 @@ class Resolver:
                 self.by_name.setdefault(one.name, []).append(one)
                 for words in one.provides:
                     self.givers.setdefault(relation(words)[0], []).append(one)
+        self.after = dict(installed)
+        self.before = {name for name in installed if not all(map(self._holds_still, self._depends(name)))}
         self.after = {name: version for name, version in installed.items() if name not in request.remove}
         self.chosen: dict[str, Candidate] = {}
         # A solver of rpm looks at the whole request at once; apt takes each package's own candidate.
@@ -155,9 +157,10 @@ class Resolver:
         return False
 
     def _mend(self) -> bool:
-        """Installed packages that a new one breaks are upgraded, else removed."""
+        """Installed packages that a new one breaks are upgraded, else removed. Those that lacked something before stay: profiles name
+        a few packages of a driver only."""
         for _round in range(20):
-            broken = [name for name in self.after if not all(map(self._holds_still, self._depends(name)))]
+            broken = [name for name in self.after if self._was_whole(name) and not all(map(self._holds_still, self._depends(name)))]
             if not broken:
                 return True
             for name in broken:
@@ -167,6 +170,9 @@ class Resolver:
                 if best is None or best.version == self.after[name] or not self._put(best):
                     self.after.pop(name, None)
         return False
+
+    def _was_whole(self, name: str) -> bool:
+        return name in self.chosen or name not in self.before
 
     def _depends(self, name: str) -> tuple[str, ...]:
         one = self.every.get((name.partition("=")[0], self.after[name]))

@@ -28,19 +28,19 @@ m/datacenter/tesla/driver-installation-guide/"},
 "remedy":"wait_for_lock: 1800\\nWait for the other run to end and run this again; nothing was changed.","reference":"ht\
 tps://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-ORIGIN-NO-GPU":{"severity":"critical","message":"{origin} has no driver for this node and version {wish}: {reason}"\
-,"remedy":"origin: nvidia\\nOr take one of the versions named; docs of the branch and the card say from and to which br\
-anch it is served.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/","defaults":{"reason":"it offers {of\
-fered}"}},
+,"remedy":"{set}\\nOr take another of the versions named. Cards that exclude each other belong into two machines, or on\
+e of them into a virtual machine.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/","defaults":{"reason"\
+:"it offers {offered}","set":"lspci -nn -d 10de:"}},
 "ND-VERSION-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer a driver for version {wish}: {reason\
-}","remedy":"version: \\">=530\\"\\nTake one of the versions named, or another origin.","reference":"https://docs.nvidi\
-a.com/datacenter/tesla/drivers/","defaults":{"reason":"nearest are {offered}"}},
+}","remedy":"{set}\\nOr take another of the versions named, or another origin.","reference":"https://docs.nvidia.com/da\
+tacenter/tesla/drivers/","defaults":{"reason":"nearest are {offered}","set":"version: \\">=530\\""}},
 "ND-BRANCH-UNKNOWN":{"severity":"warning","message":"our table does not know branch {branch}: that it serves the GPUs h\
 ere is taken from the newest branch that it knows","remedy":"ansible-galaxy collection install --upgrade gpufleet.node\
 \\nLook up the GPUs in the release notes of the branch: docs.nvidia.com/datacenter/tesla/drivers.","reference":"https:/\
 /docs.nvidia.com/datacenter/tesla/drivers/"},
-"ND-BRANCH-ENDED":{"severity":"warning","message":"the support of branch {branch} ended in {eol}: no more security upda\
-tes; its successor is {successor}","remedy":"version: \\"{successor}\\"\\nPlan the change; where the branch must stay, \
-acknowledge: [ND-BRANCH-ENDED].","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/"},
+"ND-BRANCH-ENDED":{"severity":"warning","message":"the support of branch {branch} {ended}: no more security updates; {s\
+uccessor}","remedy":"{set}\\nPlan the change; where the branch must stay, acknowledge: [ND-BRANCH-ENDED].","reference":\
+"https://docs.nvidia.com/datacenter/tesla/drivers/","defaults":{"set":"acknowledge: [ND-BRANCH-ENDED]"}},
 "ND-NO-FLAVOUR":{"severity":"critical","message":"{origin} has no {flavour} kernel module that serves every GPU here an\
 d version {wish}; it has: {others}","remedy":"flavour: auto\\nThe module then takes the flavour that every GPU of the n\
 ode takes.","reference":"https://github.com/NVIDIA/open-gpu-kernel-modules"},

@@ -13,16 +13,17 @@ from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Offer, Request
 from ._branches import newer_than_table
-from ._cards import Card, cards_of, flavours
+from ._cards import Card, cards_of, flavours, limits
 from ._deliverables import Deliverable, Index, bare, deliverables, package_key
-from ._packages_part import EXACT, Present, installed, kernels_of, present, roles, sets_of
+from ._kept import kept
+from ._packages_part import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
 from ._refuse import refuse
 from ._request import request_for
 from .branch import Choice, Installed, choose_branch
 from .order import Order
 from .steps import Chosen, Refusal
 
-__all__ = ["UNSERVED", "choose", "impossible", "revision_of"]
+__all__ = ["UNSERVED", "choose", "impossible"]
 
 # Refusals that say that an origin has nothing for this hardware, whatever is wished: another one may be asked then.
 UNSERVED = frozenset(("ND-ORIGIN-NOTHING", "ND-ORIGIN-NO-GPU", "ND-NO-FABRIC-MANAGER"))
@@ -59,11 +60,6 @@ class _Ask(NamedTuple):
         return _Stop(refuse(self.node, code, use=tuple({option: value} for value in use), **words))
 
 
-def revision_of(version: str) -> str | None:
-    """The revision in a package's version: 1:550.163.01-4~bpo13+1 → 4~bpo13+1."""
-    return bare(version).partition("-")[2] or None
-
-
 def choose(
     inventory: Inventory, order: Order, deliverer: Deliverer, offer: Offer, today: str | None = None
 ) -> tuple[Chosen, Request] | list[Refusal]:
@@ -74,8 +70,8 @@ def choose(
     node = Node(inventory)
     ask = _Ask(node, inventory, order, deliverer, index, cards_of(node.nvidia), there, today)
     try:
-        pool = _served(ask, deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels))
-        picked = _pick(ask, _wished(ask, pool))
+        found = deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels)
+        picked = kept(inventory, order, there, found, index) or _pick(ask, _wished(ask, _served(ask, found)))
         _need_dkms(ask, picked)
     except _Stop as stop:
         return stop.found
@@ -169,7 +165,14 @@ def _wished(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
         return wished
     newer = [one for one in wished if package_key(one.version) >= package_key(installed)]
     near = [one.version for one in pool if package_key(one.version) >= package_key(installed)]
-    return newer or _empty(ask.stop("ND-DOWNGRADE", near[:1], version=wished[0].version, installed=installed))
+    return newer or _empty(ask.stop("ND-DOWNGRADE", near[:1], packages=f"{installed} → {wished[0].version}{_unserved(ask, installed)}"))
+
+
+def _unserved(ask: _Ask, version: str) -> str:
+    """In brackets, the cards that a driver leaves out."""
+    branch = int(version.partition(".")[0])
+    left = [f"{card.label} {limits(card, [branch])}" for card in ask.cards if not card.flavours(branch)]
+    return f" ({join(left)})" if left else ""
 
 
 def _nearest(ask: _Ask, pool: list[Deliverable], branch: int) -> list[str]:
@@ -187,14 +190,21 @@ def _from_choice(ask: _Ask, choice: Choice, code: str, pool: list[Deliverable]) 
     """The refusals of a choice of branches; one of ours where branches would do but their flavours are not offered."""
     if not choice.refused:
         branches = sorted({f"{one.branch} ({one.packages.flavour})" for one in pool})
-        return ask.stop("ND-ORIGIN-NO-GPU", offered=join(branches), reason=f"it offers {join(branches)}").found
-    found = []
+        reason = f"it offers {join(branches)}"
+        return ask.stop("ND-ORIGIN-NO-GPU", _other_origin(ask), "origin", offered=join(branches), reason=reason).found
+    found, here = [], {str(one.branch) for one in pool}
     for entry in choice.refused:
         subject = entry["addresses"][0] if entry["addresses"] else "node"
         use = tuple({"version": value} for value in entry["use"])
+        if use and not here & set(entry["use"]):  # nothing of what would do is offered here
+            use = (*({"origin": value} for value in _other_origin(ask)), *use)
         found.append(refuse(ask.node, code, subject, use=use, wish=ask.order.wish, origin=ask.deliverer.id, reason=entry["message"],
                             offered=join(sorted({str(one.branch) for one in pool}))))
     return found
+
+
+def _other_origin(ask: _Ask) -> list[str]:
+    return ["nvidia"] if ask.deliverer.kind == "distribution" else []
 
 
 def _pick(ask: _Ask, pool: list[Deliverable]) -> Deliverable:

@@ -14,11 +14,22 @@ from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from ._cards import cards_of, flavours
-from ._choose import revision_of
 from ._deliverables import Kernel, filled
 from ._hold import tools_of
 from ._node_state import kernels_to_boot
-from ._packages_part import EXACT, Present, around, extras_told, installed, kernels_of, names_of, present, roles, sets_of
+from ._packages_part import (
+    EXACT,
+    Present,
+    around,
+    extras_told,
+    installed,
+    kernels_of,
+    names_of,
+    present,
+    revision_of,
+    roles,
+    sets_of,
+)
 from ._repositories import attempts
 from ._request import pinning_here
 from .branch import Installed, choose_branch
@@ -154,9 +165,18 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     version = node.get("nvidia.driver.installed_version")
     core = {package.get("version") for package in installed(inventory).values()}
     same = version == chosen.version and order.state == "present" and (chosen.revision is None or chosen.revision in core)
-    there = Installed(version, revision_of(chosen.revision or ""), chosen.flavour) if same else None
-    return [*choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons, *_advice(inventory, chosen),
-            *extras_told(inventory, order, chosen.origin, chosen.branch), *_built_here(order, chosen)]
+    there = Installed(version, revision_of(chosen.revision or ""), _flavour_there(inventory, version)) if same else None
+    found = choose_branch(order.wish, node.nvidia, {chosen.branch}, there, today).reasons
+    if order.flavour != "auto":
+        found = [reason for reason in found if not reason.startswith("kernel module: ")]
+        found.append(f"kernel module: {order.flavour}, as flavour says")
+    return [*found, *_advice(inventory, chosen), *extras_told(inventory, order, chosen.origin, chosen.branch), *_built_here(order, chosen)]
+
+
+def _flavour_there(inventory: Inventory, version: str) -> str | None:
+    """The flavour of the installed driver by its packages; they tell it where no module is loaded too."""
+    found = [present(inventory, one, kernels_of(inventory, one)) for one in around(inventory)]
+    return next((one.packages.flavour for one in found if one and one.version == version), None)
 
 
 def _built_here(order: Order, chosen: Chosen) -> list[str]:

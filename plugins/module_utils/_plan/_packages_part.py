@@ -15,11 +15,12 @@ from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Wanted
-from ._deliverables import Deliverable, Index, Kernel, bare, filled, pattern_of
+from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
 from ._node_state import kernels_to_boot
 from .order import Order
 
-__all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present", "sets_of"]
+__all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present",
+           "revision_of", "sets_of"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,160}", re.ASCII)
 
@@ -32,6 +33,11 @@ class Present(NamedTuple):
     version: str
     branch: int
     revision: str
+
+
+def revision_of(version: str) -> str | None:
+    """The revision in a package's version: 1:550.163.01-4~bpo13+1 → 4~bpo13+1."""
+    return bare(version).partition("-")[2] or None
 
 
 def installed(inventory: Inventory) -> dict[str, dict[str, Any]]:
@@ -158,8 +164,16 @@ def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, inde
         if role in roles(inventory, order):
             for name in names:
                 fits = [one for one in index.of(name, deliverable.revision) if role not in EXACT or _same(one.version, deliverable)]
+                if fits and _newer_build(inventory, name, fits[0].version, deliverable):
+                    continue
                 wanted += [Wanted(name, fits[0].version if _same(fits[0].version, deliverable) else None)] if fits else []
     return [*wanted, *(Wanted(name) for name in order.extra_packages)]
+
+
+def _newer_build(inventory: Inventory, name: str, offered: str, deliverable: Deliverable) -> bool:
+    """Whether a newer build of the same version is there, so that the offered one would be a downgrade for nothing."""
+    there = installed(inventory).get(name, {}).get("version", "")
+    return bool(there) and _same(there, deliverable) and package_key(there) > package_key(offered)
 
 
 def _same(version: str, deliverable: Deliverable) -> bool:

@@ -131,8 +131,8 @@ def _branch(node: Node, chosen: Chosen, today: str | None) -> Iterator[Refusal]:
             "ND-BRANCH-ENDED",
             "branch",
             branch=chosen.branch,
-            eol=row.eol or "an unknown month",
-            successor=successor or "none",
+            ended=f"ended in {row.eol}" if row.eol else "has ended",
+            successor=f"its successor is {successor}" if successor else "no supported branch serves every GPU here",
             use=({"version": str(successor)},) if successor else (),
         )
 

@@ -19,24 +19,31 @@ class _Typed(Words):
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
-        return " ".join(map(shlex.quote, value.split())) if key in self and key != "remove" else value
+        return " ".join(map(shlex.quote, value.split())) if key in self and key not in ("remove", "set") else value
 
 
 def refuse(
     node: Node, code: str, subject: str = "node", severity: str | None = None, use: tuple[dict[str, str], ...] = (), **words: Any
 ) -> Refusal:
-    """The refusal of this code with its texts filled in. severity: instead of the row's own. KeyError where its row has a word
-    that was not given (a fault of ours)."""
+    """The refusal of this code with its texts filled in; the first of use is the word {set}. severity: instead of the row's own.
+    KeyError where its row has a word that was not given (a fault of ours)."""
     from .._knowledge.refusals import refusal_row
 
     row = refusal_row(code)
     given = {key: _line(value) for key, value in words.items()}
+    for option, value in use[0].items() if use else ():
+        given["set"] = _line(f"{option}: {shlex.quote(value) if option != 'version' else _quoted(value)}")
     given.setdefault("remove", _REMOVE.get(distribution(node), "sudo apt-get remove"))
     for key, text in row.defaults.items():
         if key not in given:
             given[key] = text.format_map(given)
     message, remedy = row.message.format_map(Words(node, given)), row.remedy.format_map(_Typed(node, given))
     return Refusal(code, severity or row.severity, message, remedy, subject, use)
+
+
+def _quoted(value: str) -> str:
+    """A version as a text of YAML, which would make a number of it."""
+    return '"' + value.replace('"', "") + '"'
 
 
 def _line(value: Any) -> str:

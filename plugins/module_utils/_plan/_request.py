@@ -29,7 +29,8 @@ _MODULES = re.compile(r"linux-(?:modules|objects|signatures)-nvidia")  # these h
 def request_for(
     inventory: Inventory, order: Order, deliverer: Deliverer, picked: Deliverable, index: Index, kernels: Sequence[Kernel]
 ) -> Request:
-    """One transaction: the set, what goes with it, headers where modules are built, and old names that would stay behind."""
+    """One transaction: the set, what goes with it, headers where modules are built, and old names that would stay behind. For a driver
+    that stays as it is (picked has nothing wanted) only what it lacks."""
     wanted = [*picked.wanted, *extras_of(inventory, order, picked, index)]
     if picked.packages.build == "dkms":
         wanted += headers_of(inventory, deliverer, kernels, index)
@@ -39,7 +40,10 @@ def request_for(
     wanted += [Wanted(pinning)] if pinning else []
     others = [name for name in pinning_here(inventory, deliverer) if name != pinning]
     stale = [name for name in others if _in_the_way(name, inventory, order, deliverer, picked)]
-    remove = _left_behind(inventory, deliverer, picked, index, kernels)
+    stays = not picked.wanted
+    if stays:  # named without a version, what is there would be upgraded
+        wanted = [one for one in wanted if one.version or one.name not in installed(inventory)]
+    remove = [] if stays else _left_behind(inventory, deliverer, picked, index, kernels)
     wanted += _successors(picked, index) if remove and deliverer.manager == "apt" else []
     before = str((inventory.nvidia.get("driver") or {}).get("installed_version") or "")
     lower = order.allow_downgrade and _lower(inventory, picked, wanted)
@@ -54,7 +58,7 @@ def request_for(
         erase=bool(before) and bool(remove or (picked.stream and picked.stream != enabled)),
     )
     held = holding(inventory, deliverer, request)
-    exact = picked.revision if lower else _exact(order, deliverer, picked, index)
+    exact = picked.revision if lower else None if stays else _exact(order, deliverer, picked, index)
     return request._replace(files=preference_files(inventory, order, held, _chosen(deliverer, picked), exact, request))
 
 

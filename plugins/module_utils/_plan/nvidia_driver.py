@@ -34,6 +34,10 @@ from .steps import Chosen, Plan, Refusal, Step
 __all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "remove", "select"]
 
 
+_OWNERS = {"operator": "NVIDIA's GPU Operator", "jetpack": "JetPack", "dgx_os": "DGX OS", "image": "the system's image",
+           "vgpu": "NVIDIA vGPU", "wsl": "Windows", "runfile": "NVIDIA's .run installer"}
+
+
 class Selected(NamedTuple):
     """What an attempt came to."""
 
@@ -74,7 +78,8 @@ def remove(inventory: Inventory, order: Order, remover: Remover) -> Plan:
 def _owner_words(inventory: Inventory, order: Order) -> str:
     driver = inventory.nvidia.get("driver") or {}
     version = driver.get("loaded_version") or driver.get("installed_version")
-    return f"{version} is here, {order.wish} allows it, and {driver.get('managed_by') or 'the image'} manages it"
+    owner = _OWNERS.get("image" if inventory.system.get("image_based") else str(driver.get("managed_by")), "somebody else")
+    return f"{version} is here, {order.wish} allows it, and {owner} manages it"
 
 
 def _stopped(refusals: Sequence[Refusal]) -> bool:
@@ -135,7 +140,9 @@ def plan(
 ) -> Plan:
     """What to do, in its order: repair, key and file of repositories, holds, packages, configuration; the record of it comes
     first. Or what stands in the way, with the transaction that was resolved."""
-    reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
+    there = stays(inventory, order, today)
+    reasons = (*reasons_of(inventory, order, chosen, today), *(lacking(inventory, order, there) if there else ()),
+               *_configuration.drift(inventory, order))
     before = _preflight.before(inventory, order, today)
     after = [] if closure.error is not None else _preflight.after(inventory, order, chosen, closure, today)
     refusals = (*before, *refusals_of(inventory, order, chosen, request, closure), *after)

@@ -11,7 +11,7 @@ from typing import Any
 from .._check.report_text import clean
 from .steps import Plan, Refusal, Step, Verification
 
-__all__ = ["refused_screen", "screen"]
+__all__ = ["next_command", "refused_screen", "screen"]
 
 WIDTH = 100
 _LABEL = 13
@@ -26,10 +26,22 @@ _TOUCHED = {"services": "Services", "processes": "Processes", "kernels": "Kernel
 
 
 def screen(
-    plan: Plan, before: Mapping[str, Any] | None = None, verification: Verification | None = None, download_kib: int | None = None
+    plan: Plan,
+    before: Mapping[str, Any] | None = None,
+    verification: Verification | None = None,
+    download_kib: int | None = None,
+    findings: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """The lines. before: nvidia.driver of the facts; verification: of the node as it is."""
-    return [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib)]
+    """The lines. before: nvidia.driver of the facts; verification: of the node as it is; findings: of the same look."""
+    lines = [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib)]
+    command = next_command(findings) if plan.status == "nothing_to_do" and verification and verification.status == "failed" else None
+    return [*lines, f"{'Next':<{_LABEL}} -> {clean(command)}"] if command else lines
+
+
+def next_command(findings: Sequence[Mapping[str, Any]]) -> str | None:
+    """What to type for a driver that is broken in a way that no plan mends: the remedy of the first critical finding about it."""
+    critical = [one for one in findings if one["severity"] == "critical" and str(one["code"]).startswith(("NV-", "GPU-"))]
+    return str(critical[0]["remedy"]).partition("\n")[0] if critical else None
 
 
 def refused_screen(text: Sequence[str], refusals: Sequence[Refusal]) -> list[str]:
@@ -54,8 +66,9 @@ def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | N
         yield from _row("Reboot", f"needed: {'; '.join(plan.reboot_reasons)}")
     told = [one.message for one in plan.refusals]
     yield from _several("Why", (reason for reason in plan.reasons if reason not in told))
-    if plan.status != "change" and verification and plan.status != "skipped":
-        yield from _several("Seen", _broken(verification))
+    bare = plan.status == "refused" and not (before.get("installed_version") or before.get("loaded_version"))
+    if plan.status not in ("change", "skipped") and verification and not bare:  # without a driver every link is broken, and all know it
+        yield from _several("Seen", _broken(verification, bool(before.get("loaded_version"))))
     yield from _stops(plan.refusals, "warning")
 
 
@@ -144,9 +157,9 @@ def _module(plan: Plan) -> str:
     return "loaded, no reboot" if any(words[:1] == ["modprobe"] for words in argv) else "no reboot"
 
 
-def _broken(verification: Verification) -> Iterator[str]:
+def _broken(verification: Verification, loaded: bool) -> Iterator[str]:
     told = [link for link in verification.links if link.state in ("broken", "after_reboot")]
-    if not told:
+    if not told and loaded:
         yield {"verified": "the driver is installed, loaded and answers"}.get(verification.status, verification.status)
     for link in told:
         yield f"{link.link}: {'after a reboot: ' if link.state == 'after_reboot' else ''}{link.reason}"

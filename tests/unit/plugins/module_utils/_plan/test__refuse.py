@@ -20,10 +20,12 @@ def _node(distribution: str = "debian", version: str = "13") -> Node:
 
 def test_words_severity_subject_and_use() -> None:
     use = ({"version": "580"},)
-    one = refuse(_node(), "ND-BRANCH-ENDED", "branch", use=use, branch=535, eol="2026-06", successor="580")
+    one = refuse(_node(), "ND-BRANCH-ENDED", "branch", use=use, branch=535, ended="ended in 2026-06", successor="its successor is 580")
     assert (one.code, one.severity, one.subject, one.use) == ("ND-BRANCH-ENDED", "warning", "branch", use)
     assert one.message == "the support of branch 535 ended in 2026-06: no more security updates; its successor is 580"
     assert one.remedy.splitlines()[0] == 'version: "580"'
+    none = refuse(_node(), "ND-BRANCH-ENDED", "branch", branch=535, ended="has ended", successor="nothing follows")
+    assert none.remedy.splitlines()[0] == "acknowledge: [ND-BRANCH-ENDED]"
     assert refuse(_node(), "ND-NO-GPU", severity="critical").severity == "critical"
 
 
@@ -65,6 +67,17 @@ def test_what_a_repository_says_is_no_command() -> None:
     refusal = refuse(_node(), "ND-KEY-UNREACHABLE", where=url, error="no\nroute \x1b[2Jto host")
     assert refusal.remedy.splitlines()[0] == f"curl -fsSLO '{url}'"
     assert refusal.message == f"the key at {url} cannot be fetched: no route [2Jto host"
+
+
+@pytest.mark.parametrize(("use", "remedy"), [
+    ((), "lspci -nn -d 10de:"),
+    (({"version": "<590"}, {"version": "580"}), 'version: "<590"'),
+    (({"origin": "nvidia"}, {"version": "580"}), "origin: nvidia"),
+    (({"version": '580"; rm'},), 'version: "580; rm"'),
+])
+def test_the_first_choice_that_would_do_is_what_to_set(use: Any, remedy: str) -> None:
+    refusal = refuse(_node(), "ND-ORIGIN-NO-GPU", use=use, origin="debian", wish=">=590", reason="x")
+    assert refusal.remedy.splitlines()[0] == remedy
 
 
 def test_several_names_stay_several() -> None:

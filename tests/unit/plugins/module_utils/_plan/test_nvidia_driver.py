@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables import package_key
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import screen
 from planlab import Laboratory, apply, machine, offer, order_of, with_cards
@@ -274,6 +275,51 @@ def test_a_satisfied_wish_changes_nothing_though_newer_versions_exist_and_nobody
     # Only the hold is another one: the branch in the place of the version.
     assert [step.what for step in wider.steps] == ["write /etc/apt/preferences.d/gpufleet-nvidia-driver.pref"]
     assert wider.packages == ()
+
+
+def only_newest(*names: str, without: str = "") -> Any:
+    """A source that has kept the newest version of each package only, as Ubuntu's archive does; without: names with this in them."""
+    archive = offer(*names)
+    newest = {one.name: one for one in sorted(archive.offer.candidates, key=lambda one: package_key(one.version))}
+    kept = tuple(one for one in archive.offer.candidates if newest[one.name] == one and (not without or without not in one.name))
+    return archive._replace(offer=archive.offer._replace(candidates=kept))
+
+
+@pytest.mark.parametrize(("options", "without", "version"), [
+    ({}, "", "580.65.06"),
+    ({"version": "580.65.06"}, "", "580.65.06"),
+    ({}, "580", "580.65.06"),  # nothing of the branch is left, and others would do
+    ({"state": "latest"}, "", "580.95.05"),
+    ({"components": "full"}, "", "580.95.05"),
+    ({"flavour": "proprietary"}, "", "580.95.05"),
+])
+def test_what_is_lacking_comes_beside_a_driver_that_nobody_offers_any_more(options: dict[str, Any], without: str, version: str) -> None:
+    """A satisfied wish is no reason for another driver, also where another package has to come."""
+    inventory = copy.deepcopy(after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}))
+    del inventory.packages["installed"]["linux-headers-generic"]
+    inventory.packages["record"] = None
+    archive = only_newest("ubuntu-24.04", without=without)
+    plan = Laboratory(inventory, order_of(**options), archive).run()
+    assert codes(plan) == []
+    assert plan.chosen is not None
+    assert plan.chosen.version == version
+    if version == "580.65.06":
+        assert [change.name for change in plan.packages] == ["linux-headers-generic"]
+        assert "linux-headers-generic is not installed: the next kernel would have no headers" in plan.reasons
+        again = Laboratory(apply(inventory, plan), order_of(**options), archive).run()
+        assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+def test_a_flavour_that_is_asked_for_is_told_as_such() -> None:
+    bare = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", flavour="proprietary")
+    assert [reason for reason in bare.reasons if "kernel module" in reason] == ["kernel module: proprietary, as flavour says"]
+    changed = planned(after("rocky-9", "A100-PCIE-40GB", {"version": "580"}), "rocky-9", version="580", flavour="proprietary")
+    assert "kernel module: proprietary, as flavour says" in changed.reasons
+    # An installed flavour that the card does not take is not what stays.
+    wrong = planned(machine("open-module-on-pascal"), "ubuntu-24.04")
+    assert [reason for reason in wrong.reasons if "kernel module" in reason] == [
+        "the open kernel module that is installed does not drive every GPU",
+        "kernel module: proprietary, the only one of branch 580 for NVIDIA GeForce GTX 1080 Ti (pascal)"]
 
 
 def test_an_older_driver_is_refused_unless_it_is_allowed() -> None:

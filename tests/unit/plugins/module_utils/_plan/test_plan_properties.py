@@ -14,7 +14,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.nvidia_table import TABLE
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._cards import cards_of, flavours
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._choose import revision_of
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import revision_of
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import STATUSES, Plan
 from hypothesis import HealthCheck, assume, given, settings

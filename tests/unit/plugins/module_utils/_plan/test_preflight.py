@@ -317,7 +317,7 @@ def test_after(
             BARE,
             {},
             chosen("550.163.01"),
-            "the support of branch 550 ended in an unknown month: no more security updates; its successor is 580",
+            "the support of branch 550 has ended: no more security updates; its successor is 580",
             'version: "580"',
         ),
         (

@@ -134,6 +134,23 @@ Kernel module a reboot is needed afterwards (and never done by this task): it is
 
 NO_GPU = "PCI shows no NVIDIA GPU: there is nothing to install a driver for"
 SKIPPED = Plan("skipped", (), (NO_GPU,), (Refusal("ND-NO-GPU", "warning", NO_GPU, "lspci -d 10de:"),))
+GONE = NOTHING._replace(chosen=None, reasons=("none is installed",))
+GONE_SCREEN = """\
+NVIDIA driver nothing to do
+Driver        none
+Why           none is installed"""
+
+HANGS = Verification("failed", (Link("nvml", "broken", "the driver does not answer for H100: timeout"),), "nvml")
+HANGS_SCREEN = """\
+NVIDIA driver nothing to do
+Driver        550.163.01, proprietary, from debian, dkms, held
+Why           550.163.01 is installed, >=530 allows it and it serves every GPU: it stays
+Seen          nvml: the driver does not answer for H100: timeout
+Next          -> sudo systemctl reboot"""
+FINDINGS = [{"code": "ROCM-OLD", "severity": "critical", "remedy": "no"},
+            {"code": "NV-BRANCH-ENDED", "severity": "warning", "remedy": "no"},
+            {"code": "NV-SMI-HANGS", "severity": "critical", "remedy": "sudo systemctl reboot\nIt hangs."}]
+
 SKIPPED_SCREEN = """\
 NVIDIA driver skipped
 Warning       ND-NO-GPU PCI shows no NVIDIA GPU: there is nothing to install a driver for
@@ -150,11 +167,14 @@ Warning       ND-NO-GPU PCI shows no NVIDIA GPU: there is nothing to install a d
         (RELOAD, {}, None, RELOAD_SCREEN),
         (ABSENT, INSTALLED, None, ABSENT_SCREEN),
         (SKIPPED, None, VERIFIED, SKIPPED_SCREEN),
+        (GONE, None, VERIFIED, GONE_SCREEN),
+        (NOTHING, INSTALLED, HANGS, HANGS_SCREEN),
+        (REFUSED, None, HANGS, REFUSED_SCREEN),  # that a bare host has no driver is no news
     ],
-    ids=["switch", "refused", "nothing", "reboot", "reload", "absent", "skipped"],
+    ids=["switch", "refused", "nothing", "reboot", "reload", "absent", "skipped", "gone", "hangs", "bare"],
 )
 def test_screen(plan: Plan, before: Any, verification: Verification | None, expected: str) -> None:
-    assert "\n".join(screen(plan, before, verification, 320000 if plan is SWITCH else None)) == expected
+    assert "\n".join(screen(plan, before, verification, 320000 if plan is SWITCH else None, FINDINGS)) == expected
 
 
 @pytest.mark.parametrize(
