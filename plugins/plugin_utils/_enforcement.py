@@ -12,6 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
 from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
+from ansible_collections.gpufleet.node.plugins.plugin_utils._restoring import restoring
 
 __all__ = ["enforce"]
 
@@ -134,7 +135,8 @@ class _Run:
                 result = busy or self._one(step, title, lease)
                 changed |= bool(result.get("changed"))
                 if result.get("failed") or result.get("unreachable"):
-                    return _outcome.failed_step(answer, number, result, changed, self._last_look(), self._diff)
+                    given = [] if result.get("unreachable") else self._give_back(steps, number, lease)
+                    return _outcome.failed_step(answer, number, result, changed, self._last_look(), self._diff, given)
         except AnsibleConnectionFailure as error:
             done = "; ".join(one["what"] for one in steps[: number - 1]) or "nothing"
             raise AnsibleConnectionFailure(
@@ -149,6 +151,15 @@ class _Run:
         if not lease.renew():
             return {"failed": True, "msg": "another run took this node over"}
         return self._node.run(step, self._options.get("proxy"), title, lease.renew)
+
+    def _give_back(self, steps: list[dict[str, Any]], number: int, lease: Lease) -> list[tuple[str, bool]]:
+        """(what, whether it went well) of the steps that give back what the failed run took from the node."""
+        given = []
+        for step in restoring(steps, number):
+            self._node.say(f"after the failure: {step['what']}")
+            result = self._one(step, step["what"], lease)
+            given.append((step["what"], not (result.get("failed") or result.get("unreachable"))))
+        return given
 
     def _busy_again(self) -> dict[str, Any] | None:
         """A failure where jobs have come since the inspection. The plan stays the one that was announced."""

@@ -65,17 +65,27 @@ def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, dif
 
 
 def failed_step(
-    answer: Mapping[str, Any], number: int, result: Mapping[str, Any], changed: bool, after: Mapping[str, Any] | None, diff: bool
+    answer: Mapping[str, Any],
+    number: int,
+    result: Mapping[str, Any],
+    changed: bool,
+    after: Mapping[str, Any] | None,
+    diff: bool,
+    given: Sequence[tuple[str, bool]] = (),
 ) -> dict[str, Any]:
-    """The result of a run that stopped at a step (1 …). after: what a fresh look saw, None where none was possible."""
+    """The result of a run that stopped at a step (1 …). after: what a fresh look saw, None where none was possible. given: what was
+    done after the failure to give the node back what the run had taken, and whether that went well."""
     steps = answer["plan"]["steps"]
     before, step, left = steps[: number - 1], steps[number - 1], steps[number:]
     back = [one["undo"] for one in reversed(before) if one.get("undo")]
     lines = [
         f"step {number} of {len(steps)} failed: {step['what']}: {_words(result)}",
-        f"Done: {_listed(before)}. Not done: {_listed(left)}.",
+        f"Done: {_listed(before)}. Not done: {_listed([one for one in left if (one['what'], True) not in given])}.",
         f"Run it again: it looks again and goes on from here. To go back instead: {'; then '.join(back) or 'nothing is to be undone'}.",
     ]
+    for well, words in ((True, "Done after the failure, for the node to be as before"), (False, "Failed too")):
+        names = "; ".join(what for what, went in given if went is well)
+        lines[2:2] = [f"{words}: {names}."] if names else []
     found = answered(answer, diff)
     if after is not None:
         found |= _seen(after)

@@ -78,7 +78,7 @@ class Played:
         if event == "taken over":
             (self._folder / "nvidia_driver.held").write_text("f" * 32 + " elsewhere 1\n")
         self.did.append(step["what"])
-        return {"changed": True}
+        return {"changed": True, "failed": event == "fails", "msg": str(event)}
 
 
 def test_all_goes_well(tmp_path: Path) -> None:
@@ -126,6 +126,47 @@ def test_only_the_first_disruptive_step_is_looked_at_again(tmp_path: Path, monke
     node = Played(tmp_path, [PLAN, NOTHING], {})
     assert enforce(node, OPTIONS, False, False)["changed"] is True
     assert node.asked == ["refuse"] * 3
+
+
+UNIT = "nvidia-persistenced"
+RELOAD = answer(Plan("change", (
+    step("install"),
+    Step("service", f"stop {UNIT}", "", {"name": UNIT, "state": "stopped", "enabled": None}, True, undo=f"systemctl start {UNIT}"),
+    Step("command", "unload", "", {"argv": ["rmmod", "nvidia_uvm", "nvidia"]}, True, undo="modprobe nvidia"),
+    Step("command", "load", "", {"argv": ["modprobe", "nvidia"]}),
+    Step("command", "device files", "", {"argv": ["nvidia-modprobe", "-u", "-c0"]}),
+    Step("service", f"start {UNIT}", "", {"name": UNIT, "state": "started", "enabled": None}),
+    Step("service", "start nvidia-fabricmanager", "", {"name": "nvidia-fabricmanager", "state": "started", "enabled": True}),
+)))
+START = f"start {UNIT}"
+
+
+@pytest.mark.parametrize(("fails", "did", "words"), [
+    ("install", ["install"], []),
+    (f"stop {UNIT}", ["install", f"stop {UNIT}", START], [f"Done after the failure, for the node to be as before: {START}."]),
+    ("unload", ["install", f"stop {UNIT}", "unload", "load", "device files", START],
+     ["Not done: start nvidia-fabricmanager.", f"Done after the failure, for the node to be as before: load; device files; {START}."]),
+    ("load", ["install", f"stop {UNIT}", "unload", "load", "device files", START], [f"as before: device files; {START}."]),
+])
+def test_a_reload_that_fails_leaves_the_node_as_it_was(tmp_path: Path, fails: str, did: list[str], words: list[str]) -> None:
+    node = Played(tmp_path, [RELOAD, NOTHING], {fails: "fails"})
+    result = enforce(node, OPTIONS, False, False)
+    assert (node.did, result["failed_step"]) == (did, fails)
+    for word in words:
+        assert word in result["msg"]
+
+
+def test_what_cannot_be_given_back_is_told(tmp_path: Path) -> None:
+    node = Played(tmp_path, [RELOAD, NOTHING], {"unload": "fails", START: "fails"})
+    result = enforce(node, OPTIONS, False, False)
+    assert "Done after the failure, for the node to be as before: load; device files.\n" in result["msg"]
+    assert f"Failed too: {START}.\n" in result["msg"]
+
+
+def test_nothing_is_given_back_to_a_node_that_another_run_took_over(tmp_path: Path) -> None:
+    node = Played(tmp_path, [RELOAD, NOTHING], {f"stop {UNIT}": "taken over"})
+    result = enforce(node, OPTIONS, False, False)
+    assert (node.did, result["failed_step"]) == (["install", f"stop {UNIT}"], "unload")
 
 
 def test_a_failed_step_whose_node_is_gone_afterwards(tmp_path: Path) -> None:
