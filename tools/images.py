@@ -67,19 +67,29 @@ _MACHINE = ("ca-certificates", "dbus", "dkms", "gcc", "initramfs-tools", "iprout
 # Roots of other distributions come from Debian too: the real apt, dnf and zypper run there; rpmbuild, createrepo_c and gpg make the
 # local repositories (tests/packagerepo).
 _PACKAGES = ("ca-certificates", "createrepo-c", "dbus", "dnf", "dnf-plugins-core", "gnupg", "iproute2", "kmod", "mokutil", "openssl",
-             "procps", "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev", "xz-utils",
-             "zstd", "zypper")
+             "procps", "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev",
+             "unattended-upgrades", "xz-utils", "zstd", "zypper")
+# dnf 5 is in no stable Debian yet.
+_DNF5 = ("ca-certificates", "dbus", "dnf5", "iproute2", "kmod", "mokutil", "openssl", "procps", "python3", "python3-libdnf5", "python3-yaml",
+         "rpm", "systemd-sysv", "udev", "xz-utils", "zstd")
 # One package manager each, and the distribution's name; what else a distribution has comes from its repository at the first boot.
 _NO_APT = "rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/sbin/dpkg* /usr/lib/apt /usr/lib/dpkg /var/lib/apt /var/lib/dpkg /etc/apt /etc/dpkg" \
-    " /usr/lib/python3/dist-packages/apt*"
+    " /usr/lib/python3/dist-packages/apt* /usr/bin/unattended-upgrade* /usr/lib/systemd/system/unattended-upgrades.service" \
+    " /etc/kernel/postinst.d/unattended-upgrades"
 _NO_DNF = "rm -rf /usr/bin/dnf* /usr/lib/python3/dist-packages/dnf* /etc/dnf /etc/yum* /var/lib/dnf /var/cache/dnf"
 _NO_ZYPPER = "rm -rf /usr/bin/zypper /usr/sbin/zypper* /etc/zypp /var/cache/zypp /var/lib/zypp"
 _NO_RPM = "rm -rf /usr/bin/rpm* /usr/lib/rpm /var/lib/rpm /etc/rpm"
+_ONLY_APT = f"{_NO_DNF}; {_NO_ZYPPER}; {_NO_RPM};" \
+    " rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap"
 
 
 # In Debian it comes with other plugins, on EL it is a package of its own: the local repository's brings it back.
 _NO_VERSIONLOCK = "mkdir -p /opt/dnf; mv /usr/lib/python3/dist-packages/dnf-plugins/versionlock.py /opt/dnf/;" \
     " rm -f /etc/dnf/plugins/versionlock.*"
+
+
+# EL 8 tells by this link that dnf runs in Python 3.6; here its bindings are in Debian's Python.
+_PLATFORM_PYTHON = "mkdir -p /usr/libexec; ln -s platform-python3.6 /usr/libexec/platform-python"
 
 
 def _named(identity: str, version: str, more: str = "") -> str:
@@ -89,21 +99,25 @@ def _named(identity: str, version: str, more: str = "") -> str:
 # Debian's rpm keeps its database in the home of root, to which no other distribution's does.
 _RPM = "mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.dbpath; rm -f /usr/lib/*/rpm-plugins/unshare.so; rpm --initdb"
 _OTHERS = {
+    "debian-13": "\n".join(["set -e", _ONLY_APT, _named("debian", "13", "VERSION_CODENAME=trixie")]),
     **{f"ubuntu-{version}": "\n".join([
-        "set -e", _NO_DNF, _NO_ZYPPER, _NO_RPM, "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap",
-        _named("ubuntu", version, f"ID_LIKE=debian VERSION_CODENAME={codename} UBUNTU_CODENAME={codename}")])
+        "set -e", _ONLY_APT, _named("ubuntu", version, f"ID_LIKE=debian VERSION_CODENAME={codename} UBUNTU_CODENAME={codename}")])
        for version, codename in {"22.04": "jammy", "24.04": "noble"}.items()},
     **{f"el-{version}": "\n".join(["set -e", _NO_APT, _NO_ZYPPER, _RPM, "mkdir -p /etc/yum.repos.d",
                                    "printf '[main]\\nenabled = 0\\n' >/etc/dnf/plugins/local.conf",  # off on EL, on in Debian
                                    "rm -f /usr/lib/python3/dist-packages/dnf-plugins/system_upgrade.py",  # has no python3-systemd here
-                                   _NO_VERSIONLOCK,
+                                   _NO_VERSIONLOCK, _PLATFORM_PYTHON if version == "8" else "",
                                    _named("rocky", full, f"'ID_LIKE=\"rhel centos fedora\"' 'PLATFORM_ID=\"platform:el{version}\"'")])
        for version, full in {"8": "8.10", "9": "9.6", "10": "10.0"}.items()},
     "suse-15": "\n".join(["set -e", _NO_APT, _NO_DNF, _RPM, _named("sles", "15.7", "'ID_LIKE=suse'")]),
 }
+_FEDORA = "\n".join(["set -e", _NO_APT, _RPM, "mkdir -p /etc/yum.repos.d; ln -sf dnf5 /usr/bin/dnf",
+                     _named("fedora", "44", "'PLATFORM_ID=\"platform:f44\"'")])
 IMAGES = {
     "packages": Image(suite="trixie", installed=_PACKAGES),
+    "packages-sid": Image(suite="sid", installed=_DNF5, components="main"),
     **{f"machine-{name}": Image(suite="trixie", installed=(), base="packages", script=script) for name, script in _OTHERS.items()},
+    "machine-fedora-44": Image(suite="sid", installed=(), base="packages-sid", script=_FEDORA),
     **{f"machine-{suite}": Image(suite=suite, installed=_MACHINE, components="main", archive=True) for suite in ("trixie", "bookworm")},
     "node": Image(
         suite="trixie",
@@ -168,9 +182,10 @@ def apt_sources(suite: str, keyring: str, components: str) -> str:
     here, found = _codename(), []
     for uris, suites, signed in _stanzas():
         if here and here in suites.split():
-            wished = [name.replace(here, suite) for name in suites.split() if name.split("-")[0] == here]
+            # sid has neither updates nor security of its own
+            wished = [name.replace(here, suite) for name in suites.split() if name == here or name.split("-")[0] == here and suite != "sid"]
             found.append((uris, " ".join(wished), signed if Path(signed).is_file() else keyring))
-        elif here and f"{here}-security" in suites.split():
+        elif here and f"{here}-security" in suites.split() and suite != "sid":
             found.append((uris, f"{suite}-security", signed if Path(signed).is_file() else keyring))
     if not found:
         raise ImageError("no container registry answers, and this machine's apt sources name no Debian archive to make a root from")

@@ -79,6 +79,8 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     }
     programs = {name for folder in _PROGRAM_FOLDERS for name in source.names(folder)}
     programs |= {VERSIONLOCK} if "versionlock.conf" in source.names("/etc/dnf/plugins") else set()
+    if "dnf5" in programs and source.link_name("/usr/bin/dnf") != "dnf5":
+        programs.remove("dnf5")  # it is there beside dnf 4, which is the one that this node uses
     loaded = source.names("/sys/module")
     return {
         "packages": packages,

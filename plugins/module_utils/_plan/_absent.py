@@ -13,7 +13,7 @@ from .._packages.types import Remover
 from . import _hold, _preflight
 from ._configuration import initramfs_command
 from ._modprobe import BLACKLIST
-from ._node_state import SERVICES, family
+from ._node_state import SERVICES, family, has_program
 from ._refuse import refuse
 from ._removal import Removal, removal
 from .order import Order
@@ -61,9 +61,11 @@ def plan(inventory: Any, order: Order, remover: Remover | None) -> Plan:
 
 
 def manager_of(inventory: Any) -> str:
-    """apt, dnf or zypper: whom to ask."""
+    """apt, dnf, dnf5 or zypper: whom to ask."""
     node = Node(inventory)
-    return "apt" if node.get("packages.manager") == "dpkg" else "zypper" if family(node) == "suse" else "dnf"
+    if node.get("packages.manager") == "dpkg":
+        return "apt"
+    return "zypper" if family(node) == "suse" else "dnf5" if has_program(node, "dnf5") else "dnf"
 
 
 def _before(inventory: Any, order: Order) -> tuple[Refusal, ...]:

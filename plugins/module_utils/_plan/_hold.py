@@ -34,6 +34,13 @@ Pin: version {version}
 Pin-Priority: {priority}
 """
 
+_BAR = """
+Explanation: names of this branch that lead to another one do not get it
+Package: {names}
+Pin: version *
+Pin-Priority: -1
+"""
+
 
 def held_version(order: Order, chosen: Chosen) -> tuple[str, str]:
     """(version pattern, in words) of a hold: the branch; the exact version where the wish names one.
@@ -60,7 +67,17 @@ def preferences_text(order: Order, chosen: Chosen, deliverer: Deliverer) -> str:
     version, what = held_version(order, chosen)
     names, branch = " ".join(deliverer.hold_patterns), f"{_epoch(chosen)}{chosen.branch}.*"
     text = _PREFERENCES.format(what=what, names=names, version=version, priority=PRIORITY)
-    return text if version == branch else text + _REST.format(names=names, version=branch, priority=PRIORITY - 1)
+    text += "" if version == branch else _REST.format(names=names, version=branch, priority=PRIORITY - 1)
+    return text + (_BAR.format(names=names) if chosen.build == "dkms" and _names_lead_on(deliverer) else "")
+
+
+def _names_lead_on(deliverer: Deliverer) -> bool:
+    """Whether all driver packages carry the branch in their names. The names of a branch may lead to the next one some day, under a
+    version of their own branch, and no pin of a version keeps that out: the other branches have to be barred.
+
+    Prebuilt modules are not: where theirs lead on, the next kernel has none of the older branch, and it shall boot with a driver.
+    """
+    return all("{branch}" in row.core for row in package_sets(deliverer.id))
 
 
 def before_packages(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:

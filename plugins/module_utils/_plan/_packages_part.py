@@ -16,7 +16,7 @@ from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Wanted
 from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
-from ._node_state import kernels_to_boot
+from ._node_state import has_program, kernels_to_boot
 from .order import Order
 
 __all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present",
@@ -52,15 +52,17 @@ def sets_of(inventory: Inventory, deliverer: Deliverer) -> list[PackageSet]:
 
 
 def around(inventory: Inventory) -> list[Deliverer]:
-    """All who deliver drivers for the node, in the order of rank."""
+    """All who deliver drivers for the node, in the order of rank. Their manager is dnf5 where dnf is dnf 5."""
     system = inventory.system
-    return delivery.deliverers(
+    found = delivery.deliverers(
         system.get("distribution") or "",
         system.get("distribution_version") or "",
         tuple(system.get("distribution_like") or ()),
         system.get("architecture") or "x86_64",
         system.get("ubuntu_codename"),
     )
+    dnf = "dnf5" if has_program(Node(inventory), "dnf5") else "dnf"
+    return [one._replace(manager=dnf) if one.manager == "dnf" else one for one in found]
 
 
 def names_of(templates: Iterable[str], branch: int, kernels: Sequence[Kernel]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from .._check._node import Node
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
-from .._packages.types import Change, Closure, Offer, Remover, Repository, Request
+from .._packages.types import Change, Closure, Offer, PackageError, Remover, Repository, Request
 from . import _configuration, _preflight
 from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
@@ -106,18 +106,35 @@ def select(
     inventory: Inventory, order: Order, ask: Callable[[Attempt], Offer], today: str | None = None
 ) -> Selected | list[Refusal]:
     """The first attempt that serves the order; ask opens the package manager for one and returns its offer. Else the refusals of
-    the first, with the origin to ask for where a later one may serve what was wished."""
+    the first, with the origin to ask for where a later one may serve what was wished. PackageError, but not for what would only be
+    an addition to one that was asked."""
     refused: list[Refusal] = []
+    passed: list[Refusal] = []
     for attempt in attempts(inventory, order):
         if attempt.unserved_only and not all(one.code in UNSERVED for one in refused):
             refused = [one._replace(use=(*one.use, {"origin": "nvidia"})) if one.code == "ND-VERSION-NOT-OFFERED" else one
                        for one in refused]
             continue
-        found = choose(inventory, order, attempt.deliverer, ask(attempt), today)
+        try:
+            offer = ask(attempt)
+        except PackageError as error:
+            if not refused or attempt.unserved_only:
+                raise
+            # Many mirrors have no backports: what the release itself lacks is the answer then.
+            passed.append(_unasked(inventory, attempt, error))
+            continue
+        found = choose(inventory, order, attempt.deliverer, offer, today)
         if isinstance(found, tuple):
             return Selected(attempt, *found)
         refused = refused or found
-    return refused or [_nobody(inventory)]
+    return [*refused, *passed] or [_nobody(inventory)]
+
+
+def _unasked(inventory: Inventory, attempt: Attempt, error: PackageError) -> Refusal:
+    from ._refuse import refuse
+
+    words = f"{attempt.deliverer.id} was not asked: {error}"
+    return refuse(Node(inventory), "ND-PACKAGE-MANAGER", "packages", manager=attempt.deliverer.manager, error=words)._replace(severity="warning")
 
 
 def _nobody(inventory: Inventory) -> Refusal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +52,13 @@ def test_the_archives_of_this_machine_turned_to_another_suite(
     monkeypatch.setattr(images, "_stanzas", lambda: iter(stanzas))
     assert images.apt_sources("trixie", "/k.gpg", "main contrib non-free") == "\n".join(
         f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: main contrib non-free\nSigned-By: /k.gpg\n" for uris, suites in wanted)
+
+
+def test_sid_has_one_suite(images: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    stanzas = [("http://a/debian", "bookworm bookworm-updates", ""), ("http://a/security", "bookworm-security", "")]
+    monkeypatch.setattr(images, "_codename", lambda: "bookworm")
+    monkeypatch.setattr(images, "_stanzas", lambda: iter(stanzas))
+    assert re.findall("Suites: (.*)", images.apt_sources("sid", "/k.gpg", "main")) == ["sid"]
 
 
 @pytest.mark.parametrize(("here", "stanzas"), [("", [("http://a/debian", "bookworm", "")]), ("noble", [("http://v/repo", "stable", "")])])

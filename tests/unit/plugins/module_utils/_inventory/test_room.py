@@ -123,6 +123,13 @@ def test_a_node_without_any_of_it() -> None:
     assert found["packages"] == {"lock_holder": None, "record": None, "own_files": {}, "repositories": [], "recommended": None}
 
 
+@pytest.mark.parametrize(("link", "programs"), [("dnf5", ["dnf5"]), ("dnf-3", []), (None, [])])
+def test_dnf_5_counts_where_it_is_what_dnf_stands_for(link: str | None, programs: list[str]) -> None:
+    links = {"/usr/bin/dnf": link} if link else {}
+    source, _problems = node("room", files={"/usr/bin/dnf5": ""}, links=links)
+    assert read(source, known("nvidia"))["system"]["programs"] == programs
+
+
 def test_a_broken_record_is_a_problem_and_own_files_are_found_all_the_same() -> None:
     source, problems = node("room", files={RECORD: "{", MODPROBE: "blacklist nouveau\n"})
     found = read(source, known("nvidia"))

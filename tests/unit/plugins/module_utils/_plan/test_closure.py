@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Change, Closure
+from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Change, Closure, Offer, PackageError
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from planlab import machine, offer, order_of
@@ -73,3 +73,27 @@ def test_an_operator_may_live_with_removals_and_with_nothing_else() -> None:
     assert critical(plan_of(None, (gone,), acknowledge=["ND-REMOVES-OTHERS"])) == []
     other = Change("install", "nvidia-driver", None, "580.95.05-1")
     assert plan_of(None, (other,), acknowledge=["ND-OTHER-VERSION"]).status == "refused"
+
+
+@pytest.mark.parametrize(("options", "codes"), [
+    ({"version": "550"}, []),  # served by the release before backports are asked
+    ({"version": "580"}, [("ND-VERSION-NOT-OFFERED", "critical"), ("ND-PACKAGE-MANAGER", "warning")]),
+])
+def test_a_mirror_without_backports_answers_for_the_release(options: dict[str, Any], codes: list[tuple[str, str]]) -> None:
+    archive = offer("trixie")
+
+    def ask(attempt: nvidia_driver.Attempt) -> Offer:
+        if attempt.deliverer.id == "debian_backports":
+            raise PackageError("no_network", "trixie-backports Release File not found")
+        return archive.seen_by(attempt.deliverer.patterns, ["debian"])
+
+    found = nvidia_driver.select(debian(), order_of(origin="distribution", **options), ask, "2026-11-23")
+    assert [(one.code, one.severity) for one in (found if isinstance(found, list) else [])] == codes
+
+
+def test_a_repository_that_nobody_was_asked_before_is_not_passed_over() -> None:
+    def ask(_attempt: nvidia_driver.Attempt) -> Offer:
+        raise PackageError("no_network", "no answer")
+
+    with pytest.raises(PackageError, match="no answer"):
+        nvidia_driver.select(debian(), order_of(), ask, "2026-11-23")

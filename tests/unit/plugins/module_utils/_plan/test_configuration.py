@@ -81,6 +81,16 @@ def test_a_hold_at_one_version_keeps_what_has_versions_of_its_own_on_the_branch(
     assert exact[0] == rest[0]
 
 
+@pytest.mark.parametrize(("which", "own"), [
+    (Chosen("580.95.05", 580, "open", "ubuntu", "dkms", "580.95.05-0ubuntu0.24.04.2"), [("version 580.*", 995), ("version *", -1)]),
+    (Chosen("580.95.05", 580, "open", "ubuntu", "prebuilt", "580.95.05-0ubuntu0.24.04.2"), [("version 580.*", 995)]),
+])
+def test_names_that_may_lead_to_another_branch_are_barred_unless_the_next_kernel_needs_that(which: Chosen, own: list[Any]) -> None:
+    pins = parse_apt_preferences(_hold.preferences_text(order_of(), which, origin("ubuntu")))
+    assert [(pin, priority) for _names, pin, priority in pins] == own
+    assert len({names for names, _pin, _priority in pins}) == 1
+
+
 OURS = _hold.preferences_text(order_of(), DEBIAN, origin("debian"))
 NAMES = list(origin("nvidia_dnf").hold_patterns)
 RAW = [f"{name}-3:580.*" for name in NAMES]

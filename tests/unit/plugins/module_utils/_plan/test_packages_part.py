@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import deliverer
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import kernels_of, present
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import around, kernels_of, present
 from planned_node import node
 
 
@@ -19,3 +19,10 @@ def test_a_set_counts_by_its_maker(maker: str | None, version: str | None) -> No
         entry.update({"origin": maker} if maker else {})
     found = present(inventory, nvidia, kernels_of(inventory, nvidia))
     assert (found.version if found else None) == version
+
+
+@pytest.mark.parametrize(("programs", "managers"), [(["dnf5"], ["dnf5"]), ([], ["dnf"])])
+def test_the_manager_is_the_one_that_the_node_uses(programs: list[str], managers: list[str]) -> None:
+    inventory = node("fedora44-l4-bare")
+    inventory.system["programs"] = programs
+    assert [one.manager for one in around(inventory)] == managers
