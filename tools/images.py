@@ -70,8 +70,8 @@ _PACKAGES = ("ca-certificates", "createrepo-c", "dbus", "dnf", "dnf-plugins-core
              "procps", "python3", "python3-apt", "python3-dnf", "python3-rpm", "python3-yaml", "rpm", "systemd-sysv", "udev",
              "unattended-upgrades", "xz-utils", "zstd", "zypper")
 # dnf 5 is in no stable Debian yet.
-_DNF5 = ("ca-certificates", "dbus", "dnf5", "iproute2", "kmod", "mokutil", "openssl", "procps", "python3", "python3-libdnf5", "python3-yaml",
-         "rpm", "systemd-sysv", "udev", "xz-utils", "zstd")
+_DNF5 = ("ca-certificates", "dbus", "dnf5", "iproute2", "kmod", "mokutil", "openssl", "procps", "python3", "python3-libdnf5",
+         "python3-yaml", "rpm", "systemd-sysv", "udev", "xz-utils", "zstd")
 # One package manager each, and the distribution's name; what else a distribution has comes from its repository at the first boot.
 _NO_APT = "rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/sbin/dpkg* /usr/lib/apt /usr/lib/dpkg /var/lib/apt /var/lib/dpkg /etc/apt /etc/dpkg" \
     " /usr/lib/python3/dist-packages/apt* /usr/bin/unattended-upgrade* /usr/lib/systemd/system/unattended-upgrades.service" \
@@ -183,7 +183,8 @@ def apt_sources(suite: str, keyring: str, components: str) -> str:
     for uris, suites, signed in _stanzas():
         if here and here in suites.split():
             # sid has neither updates nor security of its own
-            wished = [name.replace(here, suite) for name in suites.split() if name == here or name.split("-")[0] == here and suite != "sid"]
+            own = [name for name in suites.split() if name == here or (name.split("-")[0] == here and suite != "sid")]
+            wished = [name.replace(here, suite) for name in own]
             found.append((uris, " ".join(wished), signed if Path(signed).is_file() else keyring))
         elif here and f"{here}-security" in suites.split() and suite != "sid":
             found.append((uris, f"{suite}-security", signed if Path(signed).is_file() else keyring))

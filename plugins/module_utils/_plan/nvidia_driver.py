@@ -133,8 +133,9 @@ def select(
 def _unasked(inventory: Inventory, attempt: Attempt, error: PackageError) -> Refusal:
     from ._refuse import refuse
 
-    words = f"{attempt.deliverer.id} was not asked: {error}"
-    return refuse(Node(inventory), "ND-PACKAGE-MANAGER", "packages", manager=attempt.deliverer.manager, error=words)._replace(severity="warning")
+    who = attempt.deliverer
+    found = refuse(Node(inventory), "ND-PACKAGE-MANAGER", "packages", manager=who.manager, error=f"{who.id} was not asked: {error}")
+    return found._replace(severity="warning")
 
 
 def _nobody(inventory: Inventory) -> Refusal:
