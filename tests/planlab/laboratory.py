@@ -25,7 +25,9 @@ def order_of(**options: Any) -> Order:
 
 
 class Laboratory:
-    """Plans for one machine. asked: the deliverers that were asked, in this order."""
+    """Plans for one machine. asked: the deliverers that were asked, in this order; offered: what the last one answered."""
+
+    offered: Offer
 
     def __init__(self, inventory: Inventory, order: Order, archive: Archive) -> None:
         self.inventory, self.order, self.archive = inventory, order, archive
@@ -51,7 +53,8 @@ class Laboratory:
 
     def _ask(self, attempt: nvidia_driver.Attempt) -> Offer:
         self.asked.append(attempt.deliverer.id)
-        return self.archive.seen_by(attempt.deliverer.patterns, self._origins(attempt))
+        self.offered = self.archive.seen_by(attempt.deliverer.patterns, self._origins(attempt))
+        return self.offered
 
     def _origins(self, attempt: nvidia_driver.Attempt) -> set[str]:
         """Whose packages are seen: the release's own always, others with their repository."""

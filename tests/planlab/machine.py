@@ -13,6 +13,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._evidence import loa
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.packages import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import delivery, nvidia
@@ -127,10 +128,9 @@ def _file(after: Inventory, step: Step) -> None:
         after.kernel["nouveau_blacklisted"] = True
     elif path.startswith("/etc/apt/preferences.d/"):
         locks = after.packages.setdefault("locks", [])
-        pin = re.search(r"(?m)^Package: (.*)\nPin: (.*)\nPin-Priority: (\d+)", content)
-        assert pin is not None
         locks[:] = [lock for lock in locks if lock["path"] != path]
-        locks.append({"kind": "apt_pin", "pattern": pin[1], "path": path, "pin": pin[2], "priority": int(pin[3])})
+        locks += [{"kind": "apt_pin", "pattern": package, "path": path, "pin": pin, "priority": priority}
+                  for package, pin, priority in parse_apt_preferences(content)]
     elif path.endswith(".sources"):
         for stanza in content.split("\n\n"):
             fields = dict(re.findall(r"(?m)^([A-Z][\w-]+): (.*)$", stanza))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Change, Closure, Request
@@ -16,7 +17,6 @@ from ansible_collections.gpufleet.node.plugins.module_utils._packages.types impo
 from .offers import Archive
 
 _RELATION = re.compile(r"([^\s()]+(?:\([^\s()]+\))?)(?:\s*\(?\s*(<=|>=|<<|>>|=|<|>)\s*([^\s()]+)\s*\)?)?")
-_RECORD = re.compile(r"^Package: (.*)\nPin: (.*)\nPin-Priority: (\d+)$", re.MULTILINE)
 _SEVERAL = re.compile(r"kernel(?:-\w+)?-(?:devel|core)|kernel-devel")  # rpm keeps several versions of these
 
 
@@ -63,7 +63,7 @@ class Resolver:
         self.versions = {wanted.version for wanted in request.install}
         # As in apt the first record that fits counts, in the order of the files' names; one of all packages ("*") counts last.
         texts = [text for _path, text in sorted(request.files) if text]
-        records = [(match[0].split(), match[1], int(match[2])) for text in texts for match in _RECORD.findall(text)]
+        records = [(package.split(), pin, priority) for text in texts for package, pin, priority in parse_apt_preferences(text)]
         records += [(list(pin.names), f"version {pin.version}", pin.priority) for pin in request.pins]
         self.pins = sorted(records, key=lambda record: record[0] == ["*"])
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
 from typing import Any
 
@@ -21,8 +22,8 @@ def parse_apt_preferences(text: str) -> list[tuple[str, str, int]]:
     found = []
     plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for paragraph in re.split(r"\n\s*\n", plain):
-        rows = re.findall(r"^([\w-]+)\s*:[ \t]*(.*)$", paragraph, re.MULTILINE)
-        fields = {name.lower(): value.strip() for name, value in rows}
+        rows = re.findall(r"^([\w-]+)\s*:[ \t]*(.*(?:\n[ \t]+\S.*)*)$", paragraph, re.MULTILINE)
+        fields = {name.lower(): re.sub(r"\s*\n\s*", " ", value.strip()) for name, value in rows}
         priority = fields.get("pin-priority", "")
         if fields.get("package") and fields.get("pin") and re.fullmatch(r"[+-]?\d{1,9}", priority):
             found.append((fields["package"], fields["pin"], int(priority)))
@@ -88,11 +89,28 @@ def holds(lock: Lock, name: str) -> bool:
     above 990, the priority of a release that apt is told to prefer; any other only prefers one."""
     if lock["kind"] == "apt_pin":
         names_one = re.fullmatch(r"version\s+(?!\*$).+", str(lock.get("pin") or ""))
-        return lock["priority"] >= (991 if names_one else 1000) and any(_fits(name, pattern) for pattern in lock["pattern"].split())
+        return lock["priority"] >= (991 if names_one else 1000) and fits(name, lock["pattern"])
     pattern = lock["pattern"].split(" ")[0]
     if lock["kind"] == "dnf_versionlock":
         return not pattern.startswith("!") and (_fits(name, pattern) or _fits(name, re.split(r"-\d", pattern, maxsplit=1)[0]))
     return _fits(name, pattern)
+
+
+def fits(name: str, patterns: str) -> bool:
+    """Whether a name is one of those that the field Package of an apt pin says: names, globs and /regular expressions/."""
+    names, others = _split(patterns)
+    return name in names or any(_fits(name, pattern) for pattern in others)
+
+
+def is_name(word: str) -> bool:
+    """Whether a word of that field is a plain name."""
+    return not set("*?[/") & set(word)
+
+
+@functools.lru_cache(maxsize=64)  # a pin of ours has hundreds of names, and each installed package is compared
+def _split(patterns: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    words = patterns.split()
+    return frozenset(filter(is_name, words)), tuple(word for word in words if not is_name(word))
 
 
 def _fits(name: str, pattern: str) -> bool:

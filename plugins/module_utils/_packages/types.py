@@ -82,6 +82,7 @@ class Request(NamedTuple):
     downgrade: bool = False
     erase: bool = False  # installed packages may be replaced by others (dnf --allowerasing)
     files: tuple[tuple[str, str | None], ...] = ()  # of preferences, by path: as they will be then, None: not there
+    held: tuple[str, ...] = ()  # names that a hold by these files covers
 
 
 class Change(NamedTuple):

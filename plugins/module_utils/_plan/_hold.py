@@ -14,6 +14,7 @@ from .._check._node import Node
 from .._inventory._own import PREFERENCES
 from .._inventory._package_locks import VERSIONLOCK
 from .._knowledge.delivery import Deliverer, package_sets
+from ._names import says_enough, spelt
 from ._node_state import has_program
 from .order import Order
 from .steps import Chosen, Step
@@ -65,7 +66,7 @@ def _epoch(chosen: Chosen) -> str:
 def preferences_text(order: Order, chosen: Chosen, deliverer: Deliverer) -> str:
     """Our file for apt, whole."""
     version, what = held_version(order, chosen)
-    names, branch = " ".join(deliverer.hold_patterns), f"{_epoch(chosen)}{chosen.branch}.*"
+    names, branch = spelt(deliverer.hold_patterns), f"{_epoch(chosen)}{chosen.branch}.*"
     text = _PREFERENCES.format(what=what, names=names, version=version, priority=PRIORITY)
     text += "" if version == branch else _REST.format(names=names, version=branch, priority=PRIORITY - 1)
     return text + (_BAR.format(names=names) if chosen.build == "dkms" and _names_lead_on(deliverer) else "")
@@ -145,7 +146,7 @@ def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | No
     if not order.hold:
         return []
     return {
-        "preferences": [{"kind": "apt_pin", "patterns": [" ".join(deliverer.hold_patterns)]}],
+        "preferences": [{"kind": "apt_pin", "patterns": list(deliverer.hold_patterns)}],
         "versionlock": [{"kind": "dnf_versionlock", "patterns": raw}],
         "zypper_lock": [{"kind": "zypper_lock", "patterns": list(deliverer.hold_patterns)}],
     }.get(deliverer.hold, [])
@@ -167,7 +168,10 @@ def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer,
         return _no_preferences(node, "hold is false")
     there = (node.get("packages.own_files") or {}).get(PREFERENCES)
     text = preferences_text(order, chosen, deliverer)
-    if there == text or (there is None and not changes and node.get("nvidia.driver.held")):
+    if there is None and not changes and node.get("nvidia.driver.held"):
+        return []
+    # A transaction was resolved with this very text; without one it is only missed where it holds less.
+    if there == text or (there is not None and not changes and says_enough(there, text, node.get("packages") or {})):
         return []
     return [
         Step(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
+from ._names import says_enough, spelt
 from ._packages_part import around
 from .order import Order
 from .steps import Step
@@ -30,7 +31,7 @@ def others_steps(inventory: Inventory, order: Order, deliverer: Deliverer, chang
     there, text = (inventory.packages.get("own_files") or {}).get(OTHERS), others_text(inventory, order, deliverer)
     if text is None:
         return [Step("file_absent", f"remove {OTHERS}", "it is not needed", {"path": OTHERS})] if there is not None else []
-    if there == text or (there is None and not changes):
+    if there == text or (not changes and (there is None or says_enough(there, text, inventory.packages))):
         return []
     reason = f"packages of {' and '.join(_rivals(inventory, deliverer))} with the same names stay out of the held driver"
     return [Step("file", f"write {OTHERS}", reason, {"path": OTHERS, "content": text, "mode": "0644"}, undo=f"rm {OTHERS}")]
@@ -39,7 +40,7 @@ def others_steps(inventory: Inventory, order: Order, deliverer: Deliverer, chang
 def others_text(inventory: Inventory, order: Order, deliverer: Deliverer) -> str | None:
     """The file, None where none is wanted."""
     rivals = _rivals(inventory, deliverer) if order.hold else []
-    records = [_RECORD.format(names=" ".join(deliverer.hold_patterns), maker=maker) for maker in rivals]
+    records = [_RECORD.format(names=spelt(deliverer.hold_patterns), maker=maker) for maker in rivals]
     return _HEAD.format(origin=deliverer.id) + "\n".join(records) if records else None
 
 

@@ -15,6 +15,7 @@ from .._inventory._own import PREFERENCES
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Request
 from . import _hold
+from ._names import spelt
 from ._others import OTHERS, others_text
 from ._priority import priority_file
 from .order import Order
@@ -34,12 +35,12 @@ def preference_files(
     inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, exact: str | None, request: Request
 ) -> tuple[tuple[str, str | None], ...]:
     """(path, content) of the files that there will be when packages change; None for one that will not be there. deliverer: with the
-    hold that serves on this node; exact: the version to prefer for this one transaction."""
+    hold and the names that serve on this node; exact: the version to prefer for this one transaction."""
     if deliverer.manager != "apt":
         return ()
     held = deliverer.hold == "preferences" and order.hold
     priority = _ABOVE_ALL if deliverer.hold == "pinning_package" or request.downgrade else _EXACT
-    names = " ".join(deliverer.hold_patterns)
+    names = spelt(deliverer.hold_patterns)
     return (
         *((str(path), None) for path in _of_packages(inventory.packages.get("locks") or (), request.remove)),
         (OTHERS, others_text(inventory, order, deliverer)),

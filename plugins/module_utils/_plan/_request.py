@@ -15,6 +15,7 @@ from .._knowledge.delivery import Deliverer
 from .._packages.types import Candidate, Pin, Request, Wanted
 from . import _hold
 from ._deliverables import Deliverable, Index, Kernel, filled, package_key, pattern_of
+from ._names import named
 from ._packages_part import around, extras_of, headers_of, installed, names_of, sets_of
 from ._preferences import preference_files
 from .order import Order
@@ -56,6 +57,7 @@ def request_for(
         streams=(stream,) if picked.stream and picked.stream != enabled else (),
         downgrade=lower,
         erase=bool(before) and bool(remove or (picked.stream and picked.stream != enabled)),
+        held=named(inventory.packages, deliverer, index.names()) if deliverer.manager == "apt" else (),
     )
     held = holding(inventory, deliverer, request)
     exact = picked.revision if lower else None if stays else _exact(order, deliverer, picked, index)
@@ -100,7 +102,11 @@ def is_pinning(name: str, deliverer: Deliverer) -> bool:
 
 
 def holding(inventory: Inventory, deliverer: Deliverer, request: Request | None = None) -> Deliverer:
-    """The deliverer with the hold that serves on this node: where it has no package that pins its driver, a file of ours does."""
+    """The deliverer with the hold that serves on this node: where it has no package that pins its driver, a file of ours does; for apt
+    with names instead of patterns, where they are known."""
+    if deliverer.manager == "apt":
+        names = request.held if request else named(inventory.packages, deliverer)
+        deliverer = deliverer._replace(hold_patterns=names or deliverer.hold_patterns)
     if deliverer.hold != "pinning_package":
         return deliverer
     wanted = request.install if request else ()

@@ -198,6 +198,9 @@ def test_deliverers() -> None:
             assert all(_fits(name, row["patterns"]) for entry in entries for name in entry["names"]), origin
         of_the_version = [name for role in row["extras"] if role != "nvlink5" for entry in row["extras"][role] for name in entry["names"]]
         assert all(_fits(name, row["hold_patterns"]) for name in of_the_version), origin
+        # apt is told the names of the offer that the hold is for: what a hold covers has to be asked for.
+        samples = [pattern.replace("[3-9][0-9][0-9]", "580").replace("*", "x") for pattern in row["hold_patterns"]]
+        assert row["manager"] != "apt" or all(_fits(name, row["patterns"]) for name in samples), origin
         held = [name for name in NO_DRIVER if _fits(name, row["hold_patterns"])]
         # A pin of apt that fits no version of a package leaves it alone; a version lock shuts it out.
         assert held in ([], ["nvidia-driver-assistant"] if row["manager"] == "apt" else []), origin

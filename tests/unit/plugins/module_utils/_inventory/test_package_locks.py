@@ -62,6 +62,8 @@ def test_apt_preferences() -> None:
         ("*", "release o=repo.radeon.com", 600),
     ]
     assert parse_apt_preferences("# nothing but a remark\n") == []
+    lines = "Package: a\n# of others\n b\n\tc  d\nPin: version 1.*\nPin-Priority: 995\n"
+    assert parse_apt_preferences(lines) == [("a b c  d", "version 1.*", 995)]
 
 
 def test_apt_preferences_refuses() -> None:
@@ -109,6 +111,8 @@ def test_module_stream(text: str, stream: tuple[str, str] | None) -> None:
         ("apt_pin", "*nvidia* cuda-drivers*", "libnvidia-compute-580", True),
         ("apt_pin", "/^libnv/", "libnvidia-compute-580", True),
         ("apt_pin", "/(/", "x", False),
+        ("apt_pin", "libcuda1 nvidia-driver", "nvidia-driver", True),
+        ("apt_pin", "libcuda1 nvidia-driver", "nvidia-driver-libs", False),
         ("apt_pin", "*nvidia*", "docker-ce", False),
         ("dnf_versionlock", "nvidia-driver-3:580.95.05-1.el9.*", "nvidia-driver", True),
         ("dnf_versionlock", "nvidia-driver-3:580.95.05-1.el9.*", "nvidia-driver-libs", False),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables import package_key
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
@@ -418,9 +419,9 @@ def test_the_order_of_the_steps() -> None:
 def test_other_makers_stay_out_of_a_held_driver() -> None:
     path = "/etc/apt/preferences.d/gpufleet-nvidia-0-others.pref"
     inventory = after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580", "origin": "nvidia"})
-    lines = inventory.packages["own_files"][path].splitlines()
-    assert lines[0] == "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from nvidia_ubuntu."
-    assert lines[2:] == ["Pin: release o=Ubuntu", "Pin-Priority: 100"]
+    text = inventory.packages["own_files"][path]
+    assert text.startswith("# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from nvidia_ubuntu.\n")
+    assert [pin[1:] for pin in parse_apt_preferences(text)] == [("release o=Ubuntu", 100)]
     free = planned(inventory, "ubuntu-24.04", version="580", origin="nvidia", hold=False)
     assert f"remove {path}" in [step.what for step in free.steps]
     back = planned(inventory, "ubuntu-24.04", version=">=580", origin="distribution", state="latest", allow_downgrade=False)
