@@ -34,6 +34,7 @@ _DNF_PYTHON = "/usr/libexec/platform-python"
 _JOBS = ("pci", "nvml", "nvidia_smi", "holders", "workloads")  # sources that see who uses GPUs
 _ERRORS = {
     "no_network": "ND-REPOSITORY-UNREACHABLE",
+    "out_of_date": "ND-REPOSITORY-OUT-OF-DATE",
     "bad_signature": "ND-REPOSITORY-SIGNATURE",
     "hash_mismatch": "ND-REPOSITORY-HASH",
     "bad_key": "ND-REPOSITORY-KEY",
@@ -58,8 +59,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     if plan is None:
         plan, closure = _asked(host, inventory, order, folder, fetch, today)
         plan = _still_idle(host, order, timeout, plan)
-    if plan.status == "change" and user != "root":  # a plan can be made without, and check mode shows it
-        plan = plan._replace(refusals=(*plan.refusals, _refusal(inventory, "ND-NO-ROOT", user=user)._replace(severity="warning")))
+    if user != "root":
+        plan = _without_root(plan, _refusal(inventory, "ND-NO-ROOT", user=user))
     verification = verify(inventory, order)
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
@@ -75,9 +76,26 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
         "text": screen(plan, before, verification, closure.download_kib, findings),
-        "node": {"last_run": last_run, "dnf_python": _dnf_python(host)},
+        "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)},
     }
     return {**answer, **_failure(plan, verification, findings)}
+
+
+def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any]:
+    """How to go back from what earlier runs have begun, and the record as it is to be once this plan is done (None: as it is)."""
+    from ._plan import _way_back
+
+    if order.state == "absent":  # which is a way back itself
+        return {"undo": [], "closed_record": None}
+    return {"undo": _way_back.told(inventory), "closed_record": _way_back.closed(inventory, plan.steps)}
+
+
+def _without_root(plan: Plan, refusal: Refusal) -> Plan:
+    """A plan can be made without root, and check mode shows it; but of a record that only root can read there is nothing to take back."""
+    if any(one.code == "ND-RECORD-BROKEN" for one in plan.refusals):
+        return plan._replace(refusals=(refusal,))
+    warned = (*plan.refusals, refusal._replace(severity="warning"))
+    return plan._replace(refusals=warned) if plan.status == "change" else plan
 
 
 def _later(plan: Plan, verification: Any) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
 from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
@@ -144,8 +145,16 @@ class _Run:
                 " Files are written whole or not at all, and a package manager that works goes on without us."
                 f" Run it again: it waits for that, looks again and goes on from there. ({error})"
             ) from error
+        self._close_record(lease)
         after = self._node.inspect(self._options)
         return _outcome.done(answer, after, changed, self._diff)
+
+    def _close_record(self, lease: Lease) -> None:
+        """The change has come to its end: nobody needs its way back any more."""
+        content = (self.answer.get("node") or {}).get("closed_record")
+        if content is not None:
+            values = {"path": RECORD, "content": content, "mode": "0600"}
+            self._one({"kind": "file", "what": f"write {RECORD}", "values": values}, "close the record", lease)
 
     def _one(self, step: Mapping[str, Any], title: str, lease: Lease) -> dict[str, Any]:
         if not lease.renew():

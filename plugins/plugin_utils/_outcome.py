@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import merged
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import next_command, refused_screen
 
@@ -77,7 +78,7 @@ def failed_step(
     done after the failure to give the node back what the run had taken, and whether that went well."""
     steps = answer["plan"]["steps"]
     before, step, left = steps[: number - 1], steps[number - 1], steps[number:]
-    back = [one["undo"] for one in reversed(before) if one.get("undo")]
+    back = _way_back([one["undo"] for one in reversed(before) if one.get("undo")], after or answer)
     lines = [
         f"step {number} of {len(steps)} failed: {step['what']}: {_words(result)}",
         f"Done: {_listed(before)}. Not done: {_listed([one for one in left if (one['what'], True) not in given])}.",
@@ -104,6 +105,12 @@ def failed_step(
         "open_steps": [one["what"] for one in left],
         "undo": back,
     }
+
+
+def _way_back(own: Sequence[str], look: Mapping[str, Any]) -> list[str]:
+    """From the newest: what this run did, and what the record has of it, of the step that broke off, and of runs before."""
+    recorded = list((look.get("node") or {}).get("undo") or ())
+    return merged([*(line for line in own if line not in recorded), *recorded])
 
 
 def _seen(look: Mapping[str, Any]) -> dict[str, Any]:

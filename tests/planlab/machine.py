@@ -17,6 +17,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.packages import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import delivery, nvidia
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import closed
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
 from fakegpu.profile import complete
@@ -67,6 +68,9 @@ def apply(inventory: Inventory, plan: Plan) -> Inventory:
     for step in plan.steps:
         {"file": _file, "file_absent": _gone, "command": _command, "packages": _nothing, "packages_absent": _absent, "service": _service,
          "repair": _repair, "key": _file}[step.kind](after, step)
+    record = closed(inventory, plan.steps)
+    if record is not None:
+        after.packages["record"] = json.loads(record)
     _packages(after, plan)
     chosen = plan.chosen
     if chosen is None:

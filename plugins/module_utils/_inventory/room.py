@@ -40,18 +40,20 @@ def parse_df(text: str, paths: list[str]) -> dict[str, int]:
 
 def parse_record(text: str) -> dict[str, Any]:
     """The record of what this collection did: {schema_version, packages: {name: version}, files: [path], repositories: [{path,
-    key_path}], locks: [{kind, patterns}]}. ValueError for anything else."""
+    key_path}], locks: [{kind, patterns}], way_back: [{undo, …}]}. ValueError for anything else."""
     record = json.loads(text)
     if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"no record of schema version {SCHEMA_VERSION}")
-    forms = {"packages": dict, "files": list, "repositories": list, "locks": list}
+    forms = {"packages": dict, "files": list, "repositories": list, "locks": list, "way_back": list}
     for key, form in forms.items():
         if not isinstance(record.setdefault(key, form()), form):
             raise ValueError(f"{key} is no {form.__name__}")
     if not all(isinstance(one, str) and one.startswith("/") for one in record["files"]):
         raise ValueError("files has something else than absolute paths")
-    if not all(isinstance(one, dict) for key in ("repositories", "locks") for one in record[key]):
-        raise ValueError("repositories or locks has something else than objects")
+    if not all(isinstance(one, dict) for key in ("repositories", "locks", "way_back") for one in record[key]):
+        raise ValueError("repositories, locks or way_back has something else than objects")
+    if not all(isinstance(one.get("undo"), str) and isinstance(one.get("packages", {}), dict) for one in record["way_back"]):
+        raise ValueError("way_back has something else than commands")
     return record
 
 

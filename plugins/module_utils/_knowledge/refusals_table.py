@@ -175,6 +175,10 @@ ut this.","reference":"https://kubernetes.io/docs/tasks/administer-cluster/safel
 "ND-REPOSITORY-UNREACHABLE":{"severity":"critical","message":"{manager} cannot reach a repository: {error}","remedy":"m\
 irror: URL\\nSet proxy or mirror to what this node can reach.","reference":"https://manpages.debian.org/stable/apt/apt-\
 secure.8.en.html"},
+"ND-REPOSITORY-OUT-OF-DATE":{"severity":"critical","message":"{manager} does not take the lists of a repository, since \
+they are too old or not yet valid by this node's clock: {error}","remedy":"timedatectl\\nCompare it with the right time\
+ and set the clock where it is wrong. Where it is right the mirror is stale: set mirror to\\nanother one, or have the m\
+irror updated.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
 "ND-REPOSITORY-SIGNATURE":{"severity":"critical","message":"{manager} does not accept the signature of a repository: {e\
 rror}","remedy":"repository_key: URL-OR-FILE\\nCompare the repository with its maker's before you trust another key. No\
  option of this collection turns the check off.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.ht\

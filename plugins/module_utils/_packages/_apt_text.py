@@ -121,8 +121,10 @@ CODES = (
     ("no_space", r"No space left on device|Disk quota exceeded|don't have enough free space"),
     ("bad_key", r"unsupported filetype|keyring.*(?:not readable|unreadable)|parse keyring|[Mm]alformed (?:Cert|keyring|OpenPGP)"
                 r"|no valid OpenPGP data|(?:key|Cert|keyring)\b.*(?:No such file|could not be opened)"),
+    # The words on a signature that counts only later come where the clock of the node is behind.
+    ("out_of_date", r"[Rr]elease file .*is (?:expired|not (?:yet )?valid)|[Nn]ot live until"),
     ("bad_signature", r"NO_PUBKEY|EXPKEYSIG|EXPSIG|BADSIG|REVKEYSIG|ERRSIG|[Mm]issing key|GPG error|not signed|no longer signed"
-                      r"|signature verification|signatures? (?:were|was|could)|is expired|not (?:yet )?valid|[Nn]ot live until"
+                      r"|signature verification|signatures? (?:were|was|could)"
                       r"|Clearsigned file isn't valid"),
     ("hash_mismatch", r"Hash Sum mismatch|unexpected size|Mirror sync in progress|Hashes of (?:expected|received) file"
                       r"|weak security information|No Hash entry"),

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 
 class PackageError(Exception):
-    """The package manager cannot be asked, or refuses. code: no_network, bad_signature, hash_mismatch, bad_key, locked, broken,
-    no_space, unreadable or refused; the text holds its own words, shortened."""
+    """The package manager cannot be asked, or refuses. code: no_network, out_of_date, bad_signature, hash_mismatch, bad_key, locked,
+    broken, no_space, unreadable or refused; the text holds its own words, shortened."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._inventory._inventory import Inventory
 from .._inventory._own import PREFERENCES, RECORD
 from .._packages.types import Change, Repository
+from ._way_back import KEY, as_text, journal
 from .steps import Step
 
-__all__ = ["record_step"]
+__all__ = ["closing_step", "record_step"]
 
 
 def record_step(
@@ -23,9 +23,10 @@ def record_step(
     """The step that writes the record, before the first change; none where it says all of this already. locks: those of the hold.
 
     Packages count where this collection installs them; those that were there before belong to somebody else, and stay that way
-    when they are upgraded. asked are those of them that a step names: package managers mark them as wanted by somebody.
+    when they are upgraded. asked are those of them that a step names: package managers mark them as wanted by somebody. The way back is
+    written along with the rest; it alone is no reason to write.
     """
-    before: Mapping[str, Any] = inventory.packages.get("record") or {}
+    before = {key: value for key, value in (inventory.packages.get("record") or {}).items() if key != KEY}
     removed = {step.values["path"] for step in steps if step.kind == "file_absent"}
     ours = {entry["path"]: dict(entry) for entry in before.get("repositories") or () if entry.get("path")}
     ours.update({one.path: {"id": one.id, "path": one.path, "key_path": one.key_path} for one in repositories})
@@ -42,9 +43,19 @@ def record_step(
     }
     if after == {"packages": {}, "asked": [], "files": [], "repositories": [], "locks": [], **before}:
         return []
-    content = json.dumps(after, indent=1, sort_keys=True) + "\n"
-    reason = "state: absent takes back what stands there and nothing else"
-    return [Step("file", f"write {RECORD}", reason, {"path": RECORD, "content": content, "mode": "0600"})]
+    way_back = journal(inventory, steps, changes)
+    return [_written({**after, KEY: way_back} if way_back else after, "state: absent takes back what stands there and nothing else")]
+
+
+def closing_step(inventory: Inventory) -> list[Step]:
+    """For a node where nothing else is left to do: the end of a change whose run was cut off after its last step."""
+    before: Mapping[str, Any] = inventory.packages.get("record") or {}
+    kept = {key: value for key, value in before.items() if key != KEY}
+    return [_written(kept, "a run that was cut off had done all of it")] if before.get(KEY) else []
+
+
+def _written(record: Mapping[str, Any], reason: str) -> Step:
+    return Step("file", f"write {RECORD}", reason, {"path": RECORD, "content": as_text(record), "mode": "0600"})
 
 
 def _paths(repositories: Iterable[Repository]) -> set[str]:

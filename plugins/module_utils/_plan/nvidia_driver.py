@@ -24,10 +24,11 @@ from ._node_state import coming_kernels
 from ._others import others_steps
 from ._predict import predict
 from ._priority import priority_steps
-from ._record import record_step
+from ._record import closing_step, record_step
 from ._repositories import Attempt, attempts
 from ._request import holding
 from ._transaction import package_steps, repair_steps
+from ._way_back import restoring
 from .order import Order
 from .steps import Chosen, Plan, Refusal, Step
 
@@ -91,14 +92,16 @@ def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, 
     repair = repair_steps(inventory, order, deliverer)
     steps = [*repair, *others_steps(inventory, order, deliverer, False), *priority_steps(inventory, order, deliverer, False),
              *_configuration.steps(inventory, order, chosen, deliverer, ())]
+    steps = restoring(inventory, steps)
     reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
-    if not steps:
+    last = [] if steps else closing_step(inventory)
+    if not steps and not last:
         return Plan("nothing_to_do", reasons=reasons, chosen=chosen, reboot_reasons=reboot)
     refusals = tuple(_preflight.before(inventory, order, today))
     if _stopped(refusals):
         return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
-    record = record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))
+    record = last or record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))
     return Plan("change", (*record, *steps), reasons, refusals, chosen, (), reboot, _touched(inventory, steps))
 
 
@@ -178,6 +181,7 @@ def plan(
         ]),
         *_configuration.after_packages(inventory, order, chosen, deliverer, changes),
     ]
+    steps = restoring(inventory, steps)
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, changes))
     record = record_step(inventory, steps, changes, repositories if changes else (), locks_of(order, chosen, deliverer))
     if not steps:

@@ -14,7 +14,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils import _enforce
 from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetch, inspect
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import Host
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, RECORD
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
@@ -28,7 +28,7 @@ def order(**options: Any) -> Order:
     return Order.parse({**{name: row.get("default") for name, row in ARGUMENTS.items()}, **options})
 
 
-def machine(profile: str, **files: str) -> Host:
+def machine(profile: str, **files: Any) -> Host:
     document = evidence_of(load_profile(profile))
     document["files"].update(files)
     return load(json.dumps(document))
@@ -88,6 +88,29 @@ def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: st
     answer = inspect(machine("persistence-off", **{RECORD: record}), order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)
     assert (answer["status"], codes(answer), answer["plan"]["steps"]) == (status, expected, [])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "user", "expected"),
+    [
+        pytest.param({"error": "EACCES"}, "alice", ["ND-NO-ROOT"], id="only root can read it"),
+        pytest.param("{half", "root", ["ND-RECORD-BROKEN"], id="it is broken"),
+    ],
+)
+def test_a_removal_without_the_record(record: Any, user: str, expected: list[str], tmp_path: Path) -> None:
+    host = machine("persistence-off", **{RECORD: record})
+    answer = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY, user)
+    assert (answer["status"], answer["failed"], codes(answer)) == ("refused", True, expected)
+
+
+def test_a_change_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    record = {"schema_version": 1, "packages": {}, "files": [MODPROBE], "repositories": [], "locks": []}
+    cut_off = json.dumps({**record, "way_back": [{"undo": f"rm {MODPROBE}", "path": MODPROBE}]})
+    host = machine("persistence-off", **{RECORD: cut_off, MODPROBE: "x"})
+    node = inspect(host, order(persistence=False, hold=False), 10.0, str(tmp_path), no_network, TODAY)["node"]
+    assert (node["undo"], json.loads(node["closed_record"])) == ([f"rm {MODPROBE}"], record)
+    node = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)["node"]
+    assert (node["undo"], node["closed_record"]) == ([], None)
 
 
 def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> None:
@@ -182,4 +205,4 @@ def test_what_the_controller_wants_to_know(tmp_path: Path, links: Any, files: An
     document["links"].update(links)
     document["files"].update(files)
     answer = inspect(load(json.dumps(document)), order(), 10.0, str(tmp_path), no_network, TODAY)
-    assert answer["node"] == expected
+    assert answer["node"] == {**expected, "undo": [], "closed_record": None}

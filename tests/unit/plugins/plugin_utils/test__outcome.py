@@ -38,6 +38,15 @@ def test_undo_is_in_reverse_and_of_what_was_done_only() -> None:
     assert (result["after"], result["verification"]) == (None, None)
 
 
+def test_undo_is_also_of_the_runs_before() -> None:
+    look = {"status": "change", "node": {"undo": ["undo one", "undo earlier"]}}
+    result = _outcome.failed_step(ANSWER, 3, {"failed": True, "msg": "no"}, True, look, False)
+    assert result["undo"] == ["undo one", "undo earlier"]
+    assert result["msg"].endswith("To go back instead: undo one; then undo earlier.")
+    result = _outcome.failed_step({**ANSWER, "node": {"undo": ["undo earlier"]}}, 2, {"failed": True}, True, None, False)
+    assert result["undo"] == ["undo one", "undo earlier"], "where nobody could look again the look before counts"
+
+
 def test_of_long_errors_the_end_is_told() -> None:
     result = _outcome.failed_step(ANSWER, 1, {"failed": True, "msg": "x" * 5000 + " the reason\x1b[0m"}, False, None, False)
     first = result["msg"].splitlines()[0]

@@ -47,7 +47,7 @@ def test_a_change_sees_what_stands_in_its_way() -> None:
     assert found.problems == []
     assert found.system["free_mib"] == {"/boot": 90, "/usr": 40000, "/var": 30000}
     assert found.packages["lock_holder"] == CHANGE["lock_holder"]
-    assert found.packages["record"] == {"schema_version": 1, "repositories": [], "locks": [], **RECORD}
+    assert found.packages["record"] == {"schema_version": 1, "repositories": [], "locks": [], "way_back": [], **RECORD}
     assert [one["uris"] for one in found.packages["repositories"]] == [["https://example.org/cuda/"]]
     assert found.health["gpu_holders"] == [{**HOLDER, "service": False}]
     assert [(one["name"], one["drained"]) for one in found.health["workload_managers"]] == [("kubelet", True), ("slurmd", True)]

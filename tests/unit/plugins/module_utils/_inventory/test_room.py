@@ -37,7 +37,7 @@ def test_df_without_a_line_for_each_folder_is_refused(text: str, found: int) -> 
 
 def test_parse_record() -> None:
     record = {"schema_version": 1, "packages": {"nvidia-driver": "550.163.01-2"}, "files": [PREFERENCES]}
-    assert parse_record(json.dumps(record)) == {**record, "repositories": [], "locks": []}
+    assert parse_record(json.dumps(record)) == {**record, "repositories": [], "locks": [], "way_back": []}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,9 @@ def test_parse_record() -> None:
         ('{"schema_version": 1, "packages": ["a"]}', "packages is no dict"),
         ('{"schema_version": 1, "files": "/etc/x"}', "files is no list"),
         ('{"schema_version": 1, "files": ["../etc/x"]}', "files has something else than absolute paths"),
-        ('{"schema_version": 1, "locks": ["a"]}', "repositories or locks has something else than objects"),
+        ('{"schema_version": 1, "locks": ["a"]}', "repositories, locks or way_back has something else than objects"),
+            ('{"schema_version": 1, "way_back": [{"undo": ["rm", "x"]}]}', "way_back has something else than commands"),
+            ('{"schema_version": 1, "way_back": [{"undo": "rm x", "packages": ["x"]}]}', "way_back has something else than commands"),
     ],
 )
 def test_a_broken_record_is_refused(text: str, message: str) -> None:

@@ -240,8 +240,10 @@ def test_refusal_words(stdout: str, stderr: str, words: str) -> None:
         ("Sub-process /usr/bin/sqv returned an error code (1), error message is: Missing key C371921E2F, which is needed to verify "
          "signature.", "bad_signature"),
         ("The repository 'http://a.example wished Release' is not signed.", "bad_signature"),
-        ("Release file for http://a.example/dists/a/InRelease is expired (invalid since 1d 23h 0min 0s).", "bad_signature"),
-        ("Release file for http://a.example/dists/a/InRelease is not valid yet (invalid for another 8h 3min 51s).", "bad_signature"),
+        ("Release file for http://a.example/dists/a/InRelease is expired (invalid since 1d 23h 0min 0s).", "out_of_date"),
+        ("Release file for http://a.example/dists/a/InRelease is not valid yet (invalid for another 8h 3min 51s).", "out_of_date"),
+        ("OpenPGP signature verification failed: http://a.example a InRelease: Sub-process /usr/bin/sqv returned an error code (1), error "
+         "message is: Signature not live until 2031-01-01T00:00:00Z", "out_of_date"),
         ("The key(s) in the keyring /etc/a.gpg are ignored as the file has an unsupported filetype.", "bad_key"),
         ("File has unexpected size (232 != 960). Mirror sync in progress? [IP: 127.0.0.1 34929]", "hash_mismatch"),
         ("Hash Sum mismatch", "hash_mismatch"),

@@ -333,7 +333,7 @@ def nonsense(world: World) -> Repository:
         (break_index, "hash_mismatch", "unexpected size"),
         (other_key, "bad_signature", "wished InRelease"),
         (unsigned, "bad_signature", "is not signed"),
-        (expired, "bad_signature", "expired"),
+        (expired, "out_of_date", "expired"),
         (closed, "no_network", "Could not connect to 127.0.0.2:9"),
         (absent, "refused", "404"),
         (no_component, "refused", "contrib"),
