@@ -55,8 +55,8 @@ class Deliverer(NamedTuple):
     metadata (apt: fields of the release line, {"o": "Debian", "a": "*-backports"}; rpm: {"vendor": "NVIDIA*"}, {"repo": "cuda-*"}).
     patterns: names to ask the package manager for (fnmatch). hold: preferences | pinning_package | versionlock | stream |
     zypper_lock; hold_patterns: names that a hold covers (fnmatch; in a plan for apt the names themselves). headers: names of packages
-    with kernel headers, {release} and {kernel_flavour} filled in: `meta` follows the flavour's kernels, `exact` is for one release; where that name says no release,
-    `exact_version` is the pattern of its version, made of {kernel_version}. extras: names of
+    with kernel headers, {release} and {kernel_flavour} filled in: `meta` follows the flavour's kernels, `exact` is for one release;
+    where that name says no release, `exact_version` is the pattern of its version, made of {kernel_version}. extras: names of
     persistenced, fabricmanager, nscq, imex, nvlink5 (templates, those of the newest branches; no key: not offered; `extras` knows
     older names). repository: how to add it, {"components": [...]} beside the distribution's own, {"suite":
     "{codename}-backports", "components": [...]}, or {"url", "base", "path", "folder", "key", "fingerprint", "id", "priority"}:

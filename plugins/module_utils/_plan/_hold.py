@@ -14,6 +14,7 @@ from .._check._node import Node
 from .._inventory._own import PREFERENCES
 from .._inventory._package_locks import VERSIONLOCK
 from .._knowledge.delivery import Deliverer, package_sets
+from .._knowledge.delivery import deliverer as deliverer_of
 from ._names import says_enough, spelt
 from ._node_state import has_program
 from .order import Order
@@ -69,7 +70,13 @@ def preferences_text(order: Order, chosen: Chosen, deliverer: Deliverer) -> str:
     names, branch = spelt(deliverer.hold_patterns), f"{_epoch(chosen)}{chosen.branch}.*"
     text = _PREFERENCES.format(what=what, names=names, version=version, priority=PRIORITY)
     text += "" if version == branch else _REST.format(names=names, version=branch, priority=PRIORITY - 1)
-    return text + (_BAR.format(names=names) if chosen.build == "dkms" and _names_lead_on(deliverer) else "")
+    return text + (_BAR.format(names=_every_name(deliverer)) if chosen.build == "dkms" and _names_lead_on(deliverer) else "")
+
+
+def _every_name(deliverer: Deliverer) -> str:
+    """Patterns, though they cost: the names of a branch that is to come are nobody's to know."""
+    own = deliverer_of(deliverer.id)
+    return " ".join((own or deliverer).hold_patterns)
 
 
 def _names_lead_on(deliverer: Deliverer) -> bool:

@@ -4,7 +4,8 @@
 
 Each start of apt compares a pattern with every name that it knows, which takes long; a name costs nothing. So the patterns of a hold
 (`Deliverer.hold_patterns`) become names where the package manager was asked, and the record keeps them for runs that do not ask.
-They stay patterns only where a driver is held that somebody else installed: nobody was asked what there is besides.
+They stay patterns where a driver is held that somebody else installed, since nobody was asked what there is besides, and where names
+count that nobody offers yet (`_hold`).
 """
 
 from __future__ import annotations
@@ -39,20 +40,21 @@ def spelt(names: Iterable[str]) -> str:
 
 
 def says_enough(there: str, wanted: str, packages: Mapping[str, Any]) -> bool:
-    """Whether a file pins as the wanted one does: the same pins in the same order, of every name that this has; where it has patterns,
-    of what is installed of them. More names, other comments and other lines are no difference."""
+    """Whether a file pins as the wanted one does: the same pins in the same order, of all names and patterns that this has. Names in the
+    place of patterns do where they cover what is installed. More names, other comments and other lines are no difference."""
     try:
         have, want = parse_apt_preferences(there), parse_apt_preferences(wanted)
     except ValueError:
         return False
     if [pin[1:] for pin in have] != [pin[1:] for pin in want]:
         return False
-    return all(fits(name, old[0]) for old, new in zip(have, want) for name in _needed(new[0], packages))
+    return all(_covers(old[0].split(), new[0].split(), packages) for old, new in zip(have, want))
 
 
-def _needed(patterns: str, packages: Mapping[str, Any]) -> list[str]:
-    words = patterns.split()
-    return words if all(map(is_name, words)) else [name for name in _installed(packages) if fits(name, patterns)]
+def _covers(there: list[str], wanted: list[str], packages: Mapping[str, Any]) -> bool:
+    if all(map(is_name, there)) and not all(map(is_name, wanted)):
+        wanted = [name for name in _installed(packages) if fits(name, " ".join(wanted))]
+    return all(word in there or fits(word, " ".join(there)) for word in wanted)
 
 
 def _recorded(packages: Mapping[str, Any]) -> set[str]:

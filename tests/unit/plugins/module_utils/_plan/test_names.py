@@ -19,8 +19,8 @@ NAMES = [{"kind": "apt_pin", "patterns": ["libcuda1", "libnvcuvid1"]}]
 OFFERS = {"debian-13": ("trixie", "trixie-backports", "nvidia-debian13"), "ubuntu-24.04": ("ubuntu-24.04", "nvidia-ubuntu2404")}
 
 
-def debian() -> Deliverer:
-    found = deliverer("debian")
+def maker(origin: str | None) -> Deliverer:
+    found = deliverer(origin or "")
     assert found is not None
     return found
 
@@ -35,7 +35,7 @@ def debian() -> Deliverer:
     ({}, (), []),
 ])
 def test_names_of_a_hold(packages: dict[str, Any], offered: tuple[str, ...], expected: list[str]) -> None:
-    assert list(named(packages, debian(), offered)) == expected
+    assert list(named(packages, maker("debian"), offered)) == expected
 
 
 def test_many_names_are_lines_that_apt_reads_as_one_field() -> None:
@@ -67,6 +67,8 @@ def record(names: str, pin: str = "version 580.*", priority: int = 995) -> str:
     (record("nvidia-driver"), record("nvidia-*"), True),
     (record("nvidia-smi"), record("nvidia-*"), False),
     (record("nvidia-*"), record("nvidia-smi nvidia-driver"), True),
+    (record("nvidia-driver*"), record("nvidia-* libnvidia-*"), False),
+    (record("libnvidia-* nvidia-* x"), record("nvidia-* libnvidia-*"), True),
 ])
 def test_a_file_says_enough(there: str, wanted: str, enough: bool) -> None:
     assert says_enough(there, wanted, {"installed": {"nvidia-driver": {}, "libcuda1": {}}}) is enough
@@ -82,17 +84,29 @@ def test_a_plan_of_packages_names_all_that_is_offered(distribution: str, options
     laboratory = Laboratory(inventory, order, archive)
     plan = laboratory.run()
     assert plan.chosen is not None
-    assert plan.chosen.origin is not None
-    maker = deliverer(plan.chosen.origin)
-    assert maker is not None
-    expected = [one for one in sorted({one.name for one in laboratory.offered.candidates}) if named({}, maker, [one])]
+    expected = [one for one in sorted({one.name for one in laboratory.offered.candidates}) if named({}, maker(plan.chosen.origin), [one])]
     files = [step.values["content"] for step in plan.steps if step.kind == "file" and step.values["path"].endswith(".pref")]
-    found = [pattern.split() for text in files for pattern, _pin, _priority in parse_apt_preferences(text) if pattern != "*"]
+    # What bars branches to come has patterns.
+    pins = [pin for text in files for pin in parse_apt_preferences(text)]
+    found = [pattern.split() for pattern, _pin, priority in pins if pattern != "*" and priority > 0]
     assert found
     assert all(names == expected for names in found)
     after = apply(inventory, plan)
     again = Laboratory(after, order, archive)
     assert (again.run().status, again.asked) == ("nothing_to_do", [])
+
+
+def test_branches_that_are_to_come_are_barred_by_patterns() -> None:
+    inventory, archive = machine(gpus=["A100-PCIE-40GB"], distribution="ubuntu-24.04"), offer(*OFFERS["ubuntu-24.04"])
+    order = order_of(precompiled="never")
+    inventory = apply(inventory, Laboratory(inventory, order, archive).run())
+    held, barred = parse_apt_preferences(inventory.packages["own_files"][PREFERENCES])
+    assert "nvidia-dkms-580-open" in held[0].split()
+    assert (barred[0].split(), barred[2]) == (list(maker("ubuntu").hold_patterns), -1)
+    assert Laboratory(inventory, order, archive).run().status == "nothing_to_do"
+    files = inventory.packages["own_files"]
+    files[PREFERENCES] = files[PREFERENCES].replace(" xserver-xorg-video-nvidia-[", " [")
+    assert [step.values["path"] for step in Laboratory(inventory, order, archive).run().steps] == [PREFERENCES]
 
 
 @pytest.mark.parametrize(("old", "new", "mended"), [
@@ -137,5 +151,5 @@ def test_a_driver_of_somebody_else_is_held_by_patterns() -> None:
     plan = laboratory.run()
     text = {step.values["path"]: step.values["content"] for step in plan.steps}[PREFERENCES]
     assert laboratory.asked == []
-    assert parse_apt_preferences(text)[0][0].split() == list(debian().hold_patterns)
+    assert parse_apt_preferences(text)[0][0].split() == list(maker("debian").hold_patterns)
     assert Laboratory(apply(inventory, plan), order_of(), archive).run().status == "nothing_to_do"
