@@ -519,7 +519,7 @@ open_steps:
   type: list
   elements: str
 undo:
-  description: What takes the node back, in this order.
+  description: What takes the node back, in this order, to what it was before the change; what earlier runs began of it is included.
   returned: when a step failed
   type: list
   elements: str
