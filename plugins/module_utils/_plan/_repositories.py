@@ -144,9 +144,20 @@ def base_url(order: Order, deliverer: Deliverer) -> str:
     return (f"{order.mirror.rstrip('/')}{urlsplit(url).path}" if order.mirror else url).rstrip("/") + "/"
 
 
+def _is_vendors(entry: Mapping[str, Any], url: str, order: Order, deliverer: Deliverer) -> bool:
+    """Whether a source of the node is the vendor's repository. The node's own mirror of it will do, if the order names no other: its
+    paths end as the vendor's do, or it has the vendor's id in dnf and zypper."""
+    if any(uri.rstrip("/") + "/" == url for uri in entry["uris"]):
+        return True
+    row = deliverer.repository
+    named = row.get("id") and deliverer.manager != "apt" and entry["id"] == row["id"]
+    path = f"/{str(row['path']).strip('/')}/" if row.get("path") else None
+    return not order.mirror and bool(named or (path and any(f"{uri.rstrip('/')}/".endswith(path) for uri in entry["uris"])))
+
+
 def _vendor(order: Order, deliverer: Deliverer, own: list[Mapping[str, Any]]) -> list[Repository]:
     url = base_url(order, deliverer)
-    if any(uri.rstrip("/") + "/" == url for entry in own for uri in entry["uris"]):
+    if any(_is_vendors(entry, url, order, deliverer) for entry in own):
         return []
     name = f"gpufleet-{deliverer.id.replace('_', '-')}"
     priority = order.repository_priority or deliverer.repository.get("priority")
