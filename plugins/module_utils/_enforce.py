@@ -72,7 +72,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
         "before": before,
         "after": nvidia_driver.predict(inventory, plan) or None if plan.status == "change" else before,
         "verification": as_plain(verification),
-        "findings": findings,
+        "findings": [] if plan.status == "refused" else findings,  # they would bury what stands in the way
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
         "text": screen(plan, before, verification, closure.download_kib, findings),

@@ -125,6 +125,11 @@ EOF
         find /fakegpu/archives -name '*.deb*' -mtime +90 -delete
         cp /fakegpu/archives/*.deb /var/cache/apt/archives/ 2>/dev/null || true
     fi
+    # As with packages, hosts share what was compiled. Debian's kernel headers name the compiler as the kernel's makers called it.
+    if command -v ccache >/dev/null; then
+        printf '%s\n' 'cache_dir = /fakegpu/archives/ccache' 'max_size = 1G' 'umask = 000' >/etc/ccache.conf
+        for path in /usr/bin/*-linux-gnu*-gcc-[0-9]*; do ln -s ../../bin/ccache "/usr/local/bin/${path##*/}"; done
+    fi
     : >/var/lib/fakegpu-edge
 fi
 

@@ -28,9 +28,13 @@ m/datacenter/tesla/driver-installation-guide/"},
 "remedy":"wait_for_lock: 1800\\nWait for the other run to end and run this again; nothing was changed.","reference":"ht\
 tps://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-ORIGIN-NO-GPU":{"severity":"critical","message":"{origin} has no driver for this node and version {wish}: {reason}"\
-,"remedy":"{set}\\nOr take another of the versions named. Cards that exclude each other belong into two machines, or on\
-e of them into a virtual machine.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/","defaults":{"reason"\
-:"it offers {offered}","set":"lspci -nn -d 10de:"}},
+,"remedy":"{set}\\nOr take another of the versions named; docs of the branch and the card say from and to which branch \
+it is served.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers/","defaults":{"reason":"it offers {offered\
+}","set":"lspci -nn -d 10de:"}},
+"ND-NO-COMMON-DRIVER":{"severity":"critical","message":"no driver serves every GPU here: {reason}","remedy":"sudo drive\
+rctl set-override {address} vfio-pci\\nOf the cards that are named, leave one out: take it to another machine, or away \
+from the driver (package driverctl), and run this again.","reference":"https://docs.nvidia.com/datacenter/tesla/drivers\
+/"},
 "ND-VERSION-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer a driver for version {wish}: {reason\
 }","remedy":"{set}\\nOr take another of the versions named, or another origin.","reference":"https://docs.nvidia.com/da\
 tacenter/tesla/drivers/","defaults":{"reason":"nearest are {offered}","set":"version: \\">=530\\""}},

@@ -95,8 +95,15 @@ def impossible(inventory: Inventory, order: Order, today: str | None = None) -> 
     # Whether somebody has a branch that is newer than our table, only the sources know.
     newer = {order.wish.branch} if order.wish.branch is not None and newer_than_table(order.wish.branch) else None
     choice = choose_branch(order.wish, node.nvidia, newer, None, today)
-    return [refuse(node, "ND-ORIGIN-NO-GPU", entry["addresses"][0] if entry["addresses"] else "node", wish=order.wish, origin="NVIDIA",
-                   use=tuple({"version": value} for value in entry["use"]), reason=entry["message"]) for entry in choice.refused]
+    return [_impossible(node, entry, order) for entry in choice.refused]
+
+
+def _impossible(node: Node, entry: dict[str, Any], order: Order) -> Refusal:
+    """An entry of Choice.refused: another version would do, or none would."""
+    subject, use = entry["addresses"][0] if entry["addresses"] else "node", tuple({"version": value} for value in entry["use"])
+    if use:
+        return refuse(node, "ND-ORIGIN-NO-GPU", subject, use=use, wish=order.wish, origin="NVIDIA", reason=entry["message"])
+    return refuse(node, "ND-NO-COMMON-DRIVER", subject, reason=entry["message"], address=subject)
 
 
 def _served(ask: _Ask, found: list[Deliverable]) -> list[Deliverable]:

@@ -161,8 +161,11 @@ def _broken(verification: Verification, loaded: bool) -> Iterator[str]:
     told = [link for link in verification.links if link.state in ("broken", "after_reboot")]
     if not told and loaded:
         yield {"verified": "the driver is installed, loaded and answers"}.get(verification.status, verification.status)
+    same: dict[str, list[str]] = {}  # what is behind the first broken link often breaks for its reason
     for link in told:
-        yield f"{link.link}: {'after a reboot: ' if link.state == 'after_reboot' else ''}{link.reason}"
+        same.setdefault(f"{'after a reboot: ' if link.state == 'after_reboot' else ''}{link.reason}", []).append(link.link)
+    for reason, links in same.items():
+        yield f"{', '.join(links)}: {reason}"
 
 
 def _stops(refusals: Sequence[Refusal], severity: str) -> Iterator[str]:

@@ -122,10 +122,15 @@ def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> 
 
 
 def test_findings_come_from_the_same_look(tmp_path: Path) -> None:
-    found = {one["code"]: one["severity"] for one in look(tmp_path, "rtx3080ti-no-driver")["findings"]}
-    assert found["NV-NO-DRIVER"] == "critical"
-    found = {one["code"]: one["severity"] for one in look(tmp_path, "rtx3080ti-no-driver", acknowledge=["NV-NO-DRIVER"])["findings"]}
-    assert found["NV-NO-DRIVER"] == "info"
+    found = {one["code"]: one["severity"] for one in look(tmp_path, "rx6800xt-inbox")["findings"]}
+    assert found["AMD-ROCM-ABSENT"] == "warning"
+    found = {one["code"]: one["severity"] for one in look(tmp_path, "rx6800xt-inbox", acknowledge=["AMD-ROCM-ABSENT"])["findings"]}
+    assert found["AMD-ROCM-ABSENT"] == "info"
+
+
+def test_a_refusal_is_not_buried_in_findings(tmp_path: Path) -> None:
+    answer = look(tmp_path, "rtx3080ti-no-driver")
+    assert (answer["status"], answer["findings"]) == ("refused", [])
 
 
 VENDOR: dict[str, Any] = {"origin": "nvidia", "version": "580"}

@@ -443,7 +443,19 @@ def test_cards_that_exclude_each_other_are_refused_without_asking_anybody() -> N
     laboratory = Laboratory(machine("v100-b200-mixed"), order_of(version=">=570"), offer(*UBUNTU))
     plan = laboratory.run()
     assert (plan.status, laboratory.asked) == ("refused", [])
-    assert "ND-ORIGIN-NO-GPU" in codes(plan)
+    assert codes(plan) == ["ND-NO-COMMON-DRIVER", "ND-NO-COMMON-DRIVER"]
+    assert [one.remedy.partition("\n")[0] for one in plan.refusals] == [
+        f"sudo driverctl set-override {address} vfio-pci" for address in ("0000:3b:00.0", "0000:5e:00.0")]
+
+
+def test_a_card_that_was_given_to_a_guest_does_not_count() -> None:
+    """What the remedy of ND-NO-COMMON-DRIVER leads to."""
+    inventory = copy.deepcopy(fresh("ubuntu-24.04", "V100-PCIE-32GB", "B200"))
+    next(one for one in inventory.devices if one["architecture"] == "volta")["pci"]["kernel_driver"] = "vfio-pci"
+    plan = Laboratory(inventory, order_of(), offer(*UBUNTU)).run()
+    assert (plan.status, codes(plan)) == ("change", [])
+    assert plan.chosen is not None
+    assert plan.chosen.flavour == "open"
 
 
 def test_a_broken_installation_is_repaired_first() -> None:

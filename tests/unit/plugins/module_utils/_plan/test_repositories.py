@@ -114,6 +114,22 @@ def test_nvidias_repository_for_apt(mirror: str | None, url: str) -> None:
     assert files(inventory, "nvidia_ubuntu", origin="nvidia", mirror=mirror) == {}
 
 
+@pytest.mark.parametrize(("system", "deliverer", "entry", "mirror", "added"), [
+    (UBUNTU, "nvidia_ubuntu", source("http://apt.example.org/nvidia/ubuntu2404/x86_64", "/", ""), None, 0),
+    (UBUNTU, "nvidia_ubuntu", source("http://apt.example.org/nvidia/ubuntu2204/x86_64/", "/", ""), None, 1),  # of another release
+    (UBUNTU, "nvidia_ubuntu", source("http://apt.example.org/nvidia/ubuntu2404/x86_64/", "/", "", enabled=False), None, 1),
+    (UBUNTU, "nvidia_ubuntu", source("http://apt.example.org/nvidia/ubuntu2404/x86_64/", "/", ""), "https://other.example.org", 1),
+    (ROCKY, "nvidia_el", source("file:///srv/mirror/cuda/rhel9/x86_64/", "", ""), None, 0),
+    (ROCKY, "nvidia_el", {**source("https://satellite.example.org/pulp/gpu", "", ""), "id": "cuda-rhel9-x86_64"}, None, 0),
+    (ROCKY, "nvidia_el", {**source("https://satellite.example.org/pulp/gpu", "", ""), "id": "gpu"}, None, 1),
+])
+def test_a_mirror_that_the_node_has_is_nvidias_repository(
+    system: dict[str, Any], deliverer: str, entry: dict[str, Any], mirror: str | None, added: int
+) -> None:
+    found = files(node(system, entry), deliverer, origin="nvidia", mirror=mirror)
+    assert len([path for path in found if deliverer.replace("_", "-") in path and "components" not in path]) == added
+
+
 def test_a_derivative_of_ubuntu_gets_components_of_its_own_base() -> None:
     mint = source("http://packages.linuxmint.com", "wilma", "main upstream import backport")
     base = source("http://archive.ubuntu.com/ubuntu", "noble", "main universe")
