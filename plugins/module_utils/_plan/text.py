@@ -72,16 +72,16 @@ def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | N
     yield from _stops(plan.refusals, "warning")
 
 
-def _row(label: str, text: str, indent: int = 0) -> Iterator[str]:
+def _row(label: str, text: str, indent: int = 0, hanging: int = 0) -> Iterator[str]:
     """A label and its text, wrapped; nothing for an empty text."""
-    lines = textwrap.wrap(clean(text), WIDTH - _LABEL - 1 - indent, break_on_hyphens=False)
+    lines = textwrap.wrap(clean(text), WIDTH - _LABEL - 1 - indent, break_on_hyphens=False, subsequent_indent=" " * hanging)
     for number, line in enumerate(lines):
         yield f"{'' if number else label:<{_LABEL}} {' ' * indent}{line}"
 
 
-def _several(label: str, texts: Iterable[str]) -> Iterator[str]:
+def _several(label: str, texts: Iterable[str], hanging: int = 0) -> Iterator[str]:
     for number, text in enumerate(texts):
-        yield from _row("" if number else label, text)
+        yield from _row("" if number else label, text, hanging=hanging)
 
 
 def _driver(plan: Plan, before: Mapping[str, Any]) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _steps(steps: Sequence[Step]) -> Iterator[str]:
     shown = steps if len(steps) <= _STEPS else steps[: _STEPS - 1]
     lines = [f"{number}. {step.what}{' (not while jobs run)' if step.disruptive else ''}" for number, step in enumerate(shown, 1)]
     lines += [f"… and {len(steps) - len(shown)} more"] if len(steps) > len(shown) else []
-    yield from _several("Steps", lines)
+    yield from _several("Steps", lines, hanging=3)
 
 
 def _module(plan: Plan) -> str:
