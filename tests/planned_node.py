@@ -23,7 +23,11 @@ def _seen(profile: str) -> Inventory:
 
 def node(profile: str, changes: dict[str, Any] | None = None) -> Inventory:
     """node("library-mismatch", {"health.gpu_holders": None, "devices.0.mig": {…}}): the inventory of a profile with these changes."""
-    inventory = copy.deepcopy(_seen(profile))
+    return changed(copy.deepcopy(_seen(profile)), changes)
+
+
+def changed(inventory: Inventory, changes: dict[str, Any] | None) -> Inventory:
+    """The same inventory with changes by their paths."""
     for path, new in (changes or {}).items():
         section, *keys = path.split(".")
         value = getattr(inventory, section)

@@ -34,7 +34,8 @@ options:
       - V(present) keeps what is allowed, and installs where nothing is.
       - V(latest) goes to the newest that O(version) allows and the packages sources offer.
       - V(absent) removes what this module has installed, written and locked on the node, and nothing else. Packages that
-        others need by now stay, and the plan names them; while they need the driver itself, nothing is removed.
+        others need by now stay, and the plan names them; while they need the driver itself, nothing is removed. What O(version) and
+        the options beside it wish for a driver does not count then; a module that is loaded stays so until the next boot.
     type: str
     choices: [present, latest, absent]
     default: present

@@ -60,8 +60,9 @@ f the version of a driver for {wish} ({version} was looked at)","remedy":"origin
 ic Manager for each of its drivers; Ubuntu has it for -server drivers.","reference":"https://docs.nvidia.com/datacenter\
 /tesla/fabric-manager-user-guide/"},
 "ND-NO-PREBUILT":{"severity":"critical","message":"precompiled is always, and {origin} has no prebuilt kernel module fo\
-r every kernel of this node and version {wish}","remedy":"precompiled: auto\\nThen DKMS builds the module on the node."\
-,"reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+r {kernels} and version {wish}","remedy":"precompiled: auto\\nThen DKMS builds the module on the node. Modules of a new\
+ kernel come some time after it: a kernel that has one would do as well.","reference":"https://docs.nvidia.com/datacent\
+er/tesla/driver-installation-guide/"},
 "ND-ONLY-PREBUILT":{"severity":"critical","message":"precompiled is never, and {origin} has only prebuilt kernel module\
 s for version {wish}","remedy":"precompiled: auto","reference":"https://docs.nvidia.com/datacenter/tesla/driver-install\
 ation-guide/"},

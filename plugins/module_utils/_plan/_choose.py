@@ -14,8 +14,9 @@ from .._knowledge.delivery import Deliverer
 from .._packages.types import Offer, Request
 from ._branches import newer_than_table
 from ._cards import Card, cards_of, flavours, limits
-from ._deliverables import Deliverable, Index, bare, deliverables, package_key
+from ._deliverables import Deliverable, Index, bare, deliverables, package_key, without_module
 from ._kept import kept
+from ._node_state import key_enrolled, secure
 from ._packages_part import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
 from ._refuse import refuse
 from ._request import request_for
@@ -150,11 +151,14 @@ def _built(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:
     order, node = ask.order, ask.node
     ready = [one for one in pool if one.packages.build == "prebuilt"]
     if order.precompiled == "always":
-        return ready or _empty(ask.stop("ND-NO-PREBUILT", ["auto"], "precompiled"))
+        kernels = kernels_of(ask.inventory, ask.deliverer, ask.offered)
+        lagging = without_module(sets_of(ask.inventory, ask.deliverer), ask.offered, kernels)
+        words = f"kernel {join(lagging)}" if lagging else "every kernel of this node"
+        return ready or _empty(ask.stop("ND-NO-PREBUILT", ["auto"], "precompiled", kernels=words))
     if order.precompiled == "never":
         pool = [one for one in pool if one.packages.build != "prebuilt"]
         return pool or _empty(ask.stop("ND-ONLY-PREBUILT", ["auto"], "precompiled"))
-    return ready if ready and node.get("kernel.secure_boot") and not node.get("kernel.mok_enrolled") else pool
+    return ready if ready and secure(node) and not key_enrolled(node) else pool
 
 
 def _wished(ask: _Ask, pool: list[Deliverable]) -> list[Deliverable]:

@@ -19,7 +19,8 @@ from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Candidate, Offer, Wanted
 
-__all__ = ["Deliverable", "Index", "Kernel", "bare", "deliverables", "filled", "package_key", "pattern_of"]
+__all__ = ["Deliverable", "Index", "Kernel", "bare", "deliverables", "filled", "package_key", "pattern_of",
+           "without_module"]
 
 _DRIVER_VERSION = re.compile(r"[1-9][0-9]{2,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?", re.ASCII)
 # Metadata of a repository is not to be trusted: what is no name or no version never reaches a plan.
@@ -237,6 +238,16 @@ def _for_kernels(name: str, index: Index, kernels: Sequence[Kernel]) -> list[str
     if any(by_release.fullmatch(known) for known in index.names()):
         names += [filled(name, kernel_flavour=kernel.release) for kernel in kernels]
     return names
+
+
+def without_module(sets: Iterable[PackageSet], index: Index, kernels: Sequence[Kernel]) -> list[str]:
+    """The releases of the kernels that no set has a prebuilt module for; empty where modules fit by their symbols, not by a release."""
+    templates = {name for row in sets if row.build == "prebuilt" for name in row.install if _KERNEL_FLAVOUR in name}
+    if not templates:
+        return []
+    names = list(index.names())
+    return [one.release for one in kernels
+            if not any(pattern_of(filled(name, kernel_flavour=one.release)).fullmatch(known) for name in templates for known in names)]
 
 
 def _best(name: str, index: Index, core: Candidate) -> Candidate | None:

@@ -170,7 +170,8 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     if order.flavour != "auto":
         found = [reason for reason in found if not reason.startswith("kernel module: ")]
         found.append(f"kernel module: {order.flavour}, as flavour says")
-    return [*found, *_advice(inventory, chosen), *extras_told(inventory, order, chosen.origin, chosen.branch), *_built_here(order, chosen)]
+    return [*found, *_advice(inventory, chosen), *extras_told(inventory, order, chosen.origin, chosen.branch),
+            *_built_here(inventory, order, chosen)]
 
 
 def _flavour_there(inventory: Inventory, version: str) -> str | None:
@@ -179,12 +180,20 @@ def _flavour_there(inventory: Inventory, version: str) -> str | None:
     return next((one.packages.flavour for one in found if one and one.version == version), None)
 
 
-def _built_here(order: Order, chosen: Chosen) -> list[str]:
-    """Where the maker has streams of precompiled modules too, why they are not taken."""
+def _built_here(inventory: Inventory, order: Order, chosen: Chosen) -> list[str]:
+    """Where the maker has precompiled modules too, why they are not taken."""
     row = delivery.deliverer(chosen.origin) if chosen.origin else None
-    if row is None or row.hold != "stream" or chosen.build != "dkms" or order.precompiled != "auto":
+    if row is None or chosen.build != "dkms" or order.precompiled != "auto":
         return []
-    return ["DKMS builds the kernel module here: precompiled ones of NVIDIA fit Red Hat's own kernels only"]
+    if row.hold == "stream":
+        return ["DKMS builds the kernel module here: precompiled ones of NVIDIA fit Red Hat's own kernels only"]
+    kernels = kernels_of(inventory, row)
+    there = present(inventory, row, kernels)
+    if (there and there.packages.build == "dkms") or not any(one.build == "prebuilt" for one in sets_of(inventory, row)):
+        return []
+    releases = [kernel.release for kernel in kernels]
+    every = "" if len(releases) == 1 else "each of "
+    return [f"DKMS builds the kernel module here: {row.id} has no prebuilt one of {chosen.version} for {every}kernel {join(releases)}"]
 
 
 def _advice(inventory: Inventory, chosen: Chosen) -> list[str]:

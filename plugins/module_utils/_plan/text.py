@@ -171,7 +171,8 @@ def _broken(verification: Verification, loaded: bool) -> Iterator[str]:
 def _stops(refusals: Sequence[Refusal], severity: str) -> Iterator[str]:
     for one in refusals:
         if one.severity == severity:
-            subject = "" if one.subject in ("node", "packages") else f" {one.subject}:"
+            told = one.subject in ("node", "packages", "branch") or one.message.lower().startswith(one.subject.lower())
+            subject = "" if told else f" {one.subject}:"
             yield from _row("Refused" if severity == "critical" else "Warning", f"{one.code}{subject} {one.message}")
             command, *advice = one.remedy.split("\n")
             yield f"{'':<{_LABEL}} -> {clean(command)}"  # never wrapped, so that it can be copied

@@ -51,7 +51,7 @@ class Wish:
         if isinstance(text, float):
             raise WishError(f"{option} is {text!r}, a number with a fraction: quote the version, YAML drops zeros of numbers")
         if isinstance(text, bool) or not isinstance(text, (int, str)):
-            raise WishError(_invalid(option, f"of type {type(text).__name__}"))
+            raise WishError(_invalid(option, _kind(text)))
         if isinstance(text, int) and abs(text) > _LARGEST:  # before str(), which refuses numbers of very many digits
             raise WishError(_invalid(option, "a number of many digits"))
         words = str(text).strip(" \t\r\n")
@@ -111,6 +111,13 @@ class Wish:
         edges += [f"!={_text(entry)}" for entry in self.without]
         edges += [_edge(self.high, "<", "<=")] if self.high < _END else []
         return ",".join(edges) or _edge(_START, ">=", ">")
+
+
+def _kind(value: object) -> str:
+    """What a value is that is no text and no number, in the words of YAML."""
+    if value is None or isinstance(value, bool):
+        return {None: "empty", True: "true", False: "false"}[value]
+    return "a list" if isinstance(value, (list, tuple)) else "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
 def _shown(value: int | str) -> str:

@@ -202,3 +202,14 @@ def test_no_line_is_long_or_steers_a_terminal(name: str, message: str) -> None:
     for line in screen(plan, {**INSTALLED, "origin": name}):
         assert len(line) <= 100
         assert line.isprintable()
+
+
+@pytest.mark.parametrize(("subject", "message", "expected"), [
+    ("0000:17:00.0", "NVIDIA L4 is bound to vfio-pci", "ND-X 0000:17:00.0: NVIDIA L4 is bound to vfio-pci"),
+    ("kernel 6.8.0-88-generic", "kernel 6.8.0-88-generic has no headers", "ND-X kernel 6.8.0-88-generic has no headers"),
+    ("Secure Boot", "Secure Boot is on", "ND-X Secure Boot is on"),
+    ("node", "this is a container", "ND-X this is a container"),
+])
+def test_a_subject_is_told_once(subject: str, message: str, expected: str) -> None:
+    plan = Plan("refused", refusals=(Refusal("ND-X", "critical", message, "true", subject),))
+    assert screen(plan)[1] == f"Refused       {expected}"

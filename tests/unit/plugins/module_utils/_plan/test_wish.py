@@ -76,9 +76,10 @@ def test_parse(text: Any, normal: str, branch: int | None) -> None:
     [
         (580.95, "is 580.95, a number with a fraction: quote the version"),
         (float("nan"), "quote the version"),
-        (True, "is of type bool (allowed: a branch such as "),
-        (None, "is of type NoneType (allowed: "),
-        (["580"], "is of type list (allowed: "),
+        (True, "is true (allowed: a branch such as "),
+        (None, "is empty (allowed: "),
+        (["580"], "is a list (allowed: "),
+        ({"580": None}, "is a mapping (allowed: "),
         (0, "is 0 (allowed: "),
         (-580, "is -580 (allowed: "),
         (58000, "is 58000 (allowed: "),
