@@ -147,7 +147,8 @@ options:
     type: str
   repository_key:
     description:
-      - URL or text of the OpenPGP key of the repository at O(mirror), where it is signed with another key than NVIDIA's.
+      - URL (V(file:///root/key.asc) for a file of the node) or text of the OpenPGP key of the repository at O(mirror), where it is
+        signed with another key than NVIDIA's.
       - It takes the place of the key whose fingerprint this collection knows, so it must be one that you trust.
     type: str
   repository_priority:

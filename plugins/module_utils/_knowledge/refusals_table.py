@@ -195,9 +195,9 @@ reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
 dy":"repository_key: URL-OR-FILE\\nGet the maker's present key and compare its fingerprint.","reference":"https://manpa\
 ges.debian.org/stable/apt/apt-secure.8.en.html"},
 "ND-KEY-UNKNOWN":{"severity":"critical","message":"our table has no fingerprint of the key that signs {origin} on this \
-release: it cannot be trusted by itself","remedy":"repository_key: FILE\\nGet the key from NVIDIA, compare its fingerpr\
-int with NVIDIA's page, and name the file.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-g\
-uide/"},
+release: it cannot be trusted by itself","remedy":"repository_key: file:///root/nvidia.asc\\nGet the key from NVIDIA, c\
+ompare its fingerprint with NVIDIA's page, and name the file on the node, or give its text.","reference":"https://docs.\
+nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-KEY-DAMAGED":{"severity":"critical","message":"{where} is no OpenPGP public key: {error}","remedy":"curl -fsSL {whe\
 re} | gpg --show-keys","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
 "ND-KEY-OTHER":{"severity":"critical","message":"the key at {where} has the fingerprint {found}, not {wanted}","remedy"\

@@ -48,6 +48,10 @@ _PARAMETER_VALUE = re.compile(r"[A-Za-z0-9_.:;=/-]{0,200}", re.ASCII)
 _URL = re.compile(r"(?:https?|ftp)://[A-Za-z0-9.\[\]:@_~%/+-]{1,400}|file:///[A-Za-z0-9._~%/+-]{1,400}", re.ASCII)
 
 
+_KEY_URL = re.compile(r"(?:https?|ftp|file)://[A-Za-z0-9.\[\]:@_~%/+?&=,-]{1,600}", re.ASCII)
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
 class OrderError(ValueError):
     """An option that nobody can serve; the text names it and what is allowed."""
 
@@ -90,7 +94,13 @@ class Order:
                 raise OrderError(f"{name} is {values[name]} (allowed: {low} to {high})")
         for name in ("mirror", "proxy"):
             if values[name] is not None and not _URL.fullmatch(values[name]):
-                raise OrderError(f"{name} is {values[name]!r} (allowed: a URL such as https://mirror.example.com/nvidia)")
+                raise OrderError(f"{name} is {_shown(values[name])} (allowed: a URL such as https://mirror.example.com/nvidia)")
+        key = values["repository_key"]
+        if key is not None and not _KEY_URL.fullmatch(key) and "-----BEGIN" not in key:
+            raise OrderError(
+                f"repository_key is {_shown(key)} (allowed: a URL such as https://mirror.example.com/key.asc, file:///root/key.asc for a"
+                " file of the node, or the text of an OpenPGP public key)"
+            )
         for package in values["extra_packages"]:
             if not _PACKAGE.fullmatch(package):
                 raise OrderError(f"extra_packages has {package!r} (allowed: names of packages, without versions)")
@@ -104,6 +114,12 @@ class Order:
     def allows_acknowledged(self, code: str) -> bool:
         """Whether the operator knows of a refusal or warning with this code."""
         return code in self.acknowledge
+
+
+def _shown(value: str) -> str:
+    """A value as it may stand in a message: without the name and the password of a URL, and not without end."""
+    text = repr(_SECRET.sub("********", value))
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _parameter(name: Any, value: Any) -> tuple[str, str]:
