@@ -65,6 +65,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
     findings = check(inventory, _known(order)).as_dict()["findings"]
+    if reasons and plan.status == "nothing_to_do":
+        plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order)))
     answer = {
         "changed": plan.status == "change",
         "status": plan.status,
@@ -103,6 +105,13 @@ def _later(plan: Plan, verification: Any) -> list[str]:
     if plan.status != "nothing_to_do":
         return []
     return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
+
+
+def _ended_by_reboot(inventory: Inventory, order: Order) -> list[Refusal]:
+    """Jobs on a node of which only the reboot is left: nothing of ours ends them, whoever reboots it is to know."""
+    from ._plan._preflight import busy
+
+    return [one._replace(severity="warning") for one in busy(inventory, order) if one.code not in order.acknowledge]
 
 
 def _failure(plan: Plan, verification: Any, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetc
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import Host
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
@@ -119,6 +120,24 @@ def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> 
     assert answer["msg"].startswith("nothing was changed: ND-PACKAGE-MANAGER: apt: ")
     assert answer["plan"]["refusals"][0]["remedy"].startswith("sudo apt-get update\n")
     assert answer["text"][0] == "NVIDIA driver refused, nothing is changed"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "options", "expected"),
+    [
+        (("module 1 is loaded",), {}, [("ND-BUSY", "warning")]),
+        (("module 1 is loaded",), {"when_busy": "proceed"}, [("ND-BUSY", "warning")]),
+        (("module 1 is loaded",), {"acknowledge": ["ND-BUSY"]}, []),
+        ((), {}, []),
+    ],
+)
+def test_who_reboots_a_node_is_told_of_its_jobs(
+    reasons: tuple[str, ...], options: dict[str, Any], expected: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nvidia_driver, "assess", lambda *_asked: Plan("nothing_to_do", reboot_reasons=reasons))
+    answer = look(tmp_path, "l40s-throttled", **options)
+    assert (answer["status"], answer["reboot_required"]) == ("nothing_to_do", bool(reasons))
+    assert [(one["code"], one["severity"]) for one in answer["plan"]["refusals"]] == expected
 
 
 def test_findings_come_from_the_same_look(tmp_path: Path) -> None:
