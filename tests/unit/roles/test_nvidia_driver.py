@@ -257,7 +257,8 @@ def test_a_check_shows_and_does_nothing(way: str, tmp_path: Path) -> None:
     output = fleet.run("--check") if way == "command line" else fleet.run(block={"check_mode": True})
     for host in fleet.hosts:
         assert (fleet.asked(host), fleet.order(host), fleet.left(host), fleet.message(host)) == ([LOOKED], [], None, "")
-        assert fleet.result(host)["answer"]["plan"]["status"] == "change"
+        found = fleet.result(host)["answer"]
+        assert (found["plan"]["status"], found["changed"]) == ("change", True)
     assert f"Before: tasks of {tmp_path}/before.yml." in output
     assert "Ansible runs on this node itself. Type: sudo systemctl reboot" in output
     assert "is closed, so a run now would stop here." in output
