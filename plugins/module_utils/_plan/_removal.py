@@ -20,6 +20,12 @@ __all__ = ["Removal", "removal"]
 _BUILDERS = ("dkms", "akmods")
 _HEADERS = re.compile(r"linux-headers-|linux-kbuild-|kernel-(?:\w+-)*devel|kernel-headers", re.ASCII)
 _FOREIGN = ("i386", "i686", "armhf")
+# Kernels and what they are made of: linux-image-6.8.0-90-generic, linux-modules-extra-…, kernel-core, kernel-default; no modules of drivers.
+_KERNEL = re.compile(
+    r"linux-image-\S+|linux-modules-(?:extra-)?[0-9]\S*"
+    r"|kernel(?:-(?:default|rt|64k|16k|debug|azure))?(?:-(?:core|modules(?:-core|-extra)?))?",
+    re.ASCII,
+)
 
 
 class Removal(NamedTuple):
@@ -39,6 +45,7 @@ def removal(inventory: Inventory, record: Mapping[str, Any], asked: Remover) -> 
     node = Node(inventory)
     there, kept = _there(record, asked)
     kept.update(_marked(node, record, there))
+    kept.update((name, "it is a kernel, which may be the one that boots") for name, one in there.items() if _KERNEL.fullmatch(one.name))
     owners: dict[str, str] = dict.fromkeys(kept, "")  # of what is kept: the package of somebody else that needs it
     if owners:
         _spread(owners, there, asked.needs(there))

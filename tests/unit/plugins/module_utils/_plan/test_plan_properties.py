@@ -15,6 +15,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.nvidia_table import TABLE
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._cards import cards_of, flavours
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import revision_of
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._removal import _KERNEL
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import STATUSES, Plan
 from hypothesis import HealthCheck, assume, given, settings
@@ -144,7 +145,10 @@ def test_absent_leaves_the_packages_that_were_there_before(distribution: str, ca
     removal = planned(apply(bare_host, plan), distribution, order)
     assert removal.status == "change", removal.refusals
     after = apply(apply(bare_host, plan), removal)
-    assert set(after.packages["installed"]) == set(bare_host.packages["installed"])
-    assert {one.name for one in removal.packages} == {one.name for one in plan.packages if one.action == "install"}
+    kept = {reason.partition(" stays: ")[0] for reason in removal.reasons if " stays: " in reason}
+    assert bool(kept) is any(_KERNEL.fullmatch(one.name) for one in plan.packages)  # that one stays, with what it needs
+    assert not any("nvidia" in name or "cuda" in name for name in kept)
+    assert set(after.packages["installed"]) - kept == set(bare_host.packages["installed"])
+    assert {one.name for one in removal.packages} == {one.name for one in plan.packages if one.action == "install"} - kept
     again = planned(after, distribution, order)
     assert (again.status, again.steps) == ("nothing_to_do", ()), [step.what for step in again.steps]

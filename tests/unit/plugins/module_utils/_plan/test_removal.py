@@ -82,6 +82,22 @@ def test_what_stays(more: dict[str, There], kept: dict[str, str]) -> None:
     assert found.refusals == ()
 
 
+@pytest.mark.parametrize(("kernel", "part", "module"), [
+    ("linux-image-6.8.0-90-generic", "linux-modules-6.8.0-90-generic", "linux-modules-nvidia-580-6.8.0-90-generic"),
+    ("linux-image-unsigned-6.8.0-90-generic", "linux-modules-extra-6.8.0-90-generic", "linux-objects-nvidia-580-6.8.0-90-generic"),
+    ("linux-image-amd64", "linux-image-6.12.57+deb13-amd64", "nvidia-kernel-dkms"),
+    ("kernel-core", "kernel-modules-core", "kmod-nvidia-open-dkms"),
+    ("kernel-default", "kernel-64k-modules", "nvidia-open-driver-G06-signed-kmp-default"),
+])
+def test_a_kernel_that_came_along_stays(kernel: str, part: str, module: str) -> None:
+    """It may be the only one that boots, and this collection changes no kernel."""
+    there = {"libcuda1": There(DRIVER), kernel: There("1", (part,)), part: There("1", ("linux-firmware",)), "linux-firmware": There("1"),
+             module: There("1", (kernel,))}
+    found = decide(there, {"packages": {name: one.version for name, one in there.items()}, "asked": []})
+    assert (set(found.names), found.refusals) == ({"libcuda1", module}, ())
+    assert dict(found.kept)[kernel] == "it is a kernel, which may be the one that boots"
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message", "command"),
     [
