@@ -16,6 +16,7 @@ from typing import Any
 from .._inventory._inventory import Inventory
 from .._inventory._own import RECORD
 from .._packages.types import Change
+from ._deliverables import bare
 from .steps import Step
 
 __all__ = ["KEY", "as_text", "closed", "journal", "merged", "restoring", "told"]
@@ -76,7 +77,8 @@ def _is_done(inventory: Inventory, entry: Mapping[str, Any]) -> bool:
         return entry["path"] in (packages.get("own_files") or {})
     if "packages" in entry:
         there = packages.get("installed") or {}
-        return any((there.get(name) or {}).get("version") == version for name, version in entry["packages"].items())
+        now = {name: bare(str(one.get("version"))) for name, one in there.items()}
+        return any(now.get(name) == bare(str(version)) for name, version in entry["packages"].items())
     if "stream" in entry:
         name, _colon, stream = str(entry["stream"]).partition(":")
         return (packages.get("streams") or {}).get(name) == stream

@@ -94,6 +94,7 @@ def test_what_was_there_is_written_again(kind: str, content: str, tmp_path: Path
         (LOCK, {"locks": [{"pattern": "nv*-1.*"}]}, True),
         (SERVICE, {}, False),
         (FILES[0], {"own_files": {MODPROBE: ""}}, False),
+        (PACKAGES, {"installed": {"driver": {"version": "3:2"}}}, True),
         (PACKAGES, {"installed": {"driver": {"version": "1"}, "library": {"version": "1"}}}, False),
     ],
 )
