@@ -20,7 +20,7 @@ __all__ = ["Removal", "removal"]
 _BUILDERS = ("dkms", "akmods")
 _HEADERS = re.compile(r"linux-headers-|linux-kbuild-|kernel-(?:\w+-)*devel|kernel-headers", re.ASCII)
 _FOREIGN = ("i386", "i686", "armhf")
-# Kernels and what they are made of: linux-image-6.8.0-90-generic, linux-modules-extra-…, kernel-core, kernel-default; no modules of drivers.
+# Kernels and their parts: linux-image-6.8.0-90-generic, linux-modules-extra-…, kernel-core, kernel-default; no modules of drivers.
 _KERNEL = re.compile(
     r"linux-image-\S+|linux-modules-(?:extra-)?[0-9]\S*"
     r"|kernel(?:-(?:default|rt|64k|16k|debug|azure))?(?:-(?:core|modules(?:-core|-extra)?))?",
