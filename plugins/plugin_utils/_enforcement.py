@@ -13,7 +13,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own impo
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
 from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
-from ansible_collections.gpufleet.node.plugins.plugin_utils._restoring import restoring
+from ansible_collections.gpufleet.node.plugins.plugin_utils._giving_back import giving_back
 
 __all__ = ["enforce"]
 
@@ -164,7 +164,7 @@ class _Run:
     def _give_back(self, steps: list[dict[str, Any]], number: int, lease: Lease) -> list[tuple[str, bool]]:
         """(what, whether it went well) of the steps that give back what the failed run took from the node."""
         given = []
-        for step in restoring(steps, number):
+        for step in giving_back(steps, number):
             self._node.say(f"after the failure: {step['what']}")
             result = self._one(step, step["what"], lease)
             given.append((step["what"], not (result.get("failed") or result.get("unreachable"))))

@@ -35,6 +35,8 @@ from .steps import Chosen, Plan, Refusal, Step
 __all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "remove", "select"]
 
 
+# What would stop the next change is told while nothing has to change, too.
+_NEXT_TIME = ("ND-RUNFILE", "ND-MIXED-ORIGIN")
 _OWNERS = {"operator": "NVIDIA's GPU Operator", "jetpack": "JetPack", "dgx_os": "DGX OS", "image": "the system's image",
            "vgpu": "NVIDIA vGPU", "wsl": "Windows", "runfile": "NVIDIA's .run installer"}
 
@@ -96,9 +98,10 @@ def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, 
     reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
     last = [] if steps else closing_step(inventory)
-    if not steps and not last:
-        return Plan("nothing_to_do", reasons=reasons, chosen=chosen, reboot_reasons=reboot)
     refusals = tuple(_preflight.before(inventory, order, today))
+    if not steps and not last:
+        told = tuple(one._replace(severity="warning") for one in refusals if one.code in _NEXT_TIME)
+        return Plan("nothing_to_do", reasons=reasons, refusals=told, chosen=chosen, reboot_reasons=reboot)
     if _stopped(refusals):
         return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
     record = last or record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))

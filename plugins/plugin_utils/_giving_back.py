@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["restoring"]
+__all__ = ["giving_back"]
 
 
-def restoring(steps: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
+def giving_back(steps: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
     """Of the steps after the failed one (number, from 1) those that start what was stopped and load what was unloaded."""
     begun, left = steps[:number], steps[number:]
     stopped = {one["values"]["name"] for one in begun if _service(one, "stopped")}
