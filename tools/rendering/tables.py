@@ -67,7 +67,19 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
             ),
             ("recommendation", "nvidia_branches.yml", "recommendation", ("for", "branch", "module")),
             ("compatibility", "cuda_driver.yml", "compatibility", ("cuda_major", "minor_version_min_driver")),
+            ("containers", "cuda_driver.yml", "containers", ("software", "min_driver")),
             ("toolkits", "cuda_driver.yml", "toolkits", ("toolkit", "driver", "branch")),
+        ),
+    ),
+    "nvidia_kernels_table": (
+        "Kernels that are too new for an NVIDIA driver.",
+        (
+            (
+                "breaks",
+                "nvidia_kernels.yml",
+                "breaks",
+                ("maker", "kernel", "until", "release", "branch", "flavour", "fails", "builds", "confidence"),
+            ),
         ),
     ),
     "amd_table": (

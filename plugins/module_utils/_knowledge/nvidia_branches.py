@@ -89,3 +89,9 @@ def minimum_driver(cuda_version: str, full: bool = False) -> str | None:
                 return floor
     found = [row for row in _tables()["toolkits"] if order(row["toolkit"])[: len(wanted)] == wanted]
     return next((row["driver"] for row in found if "driver" in row), None)
+
+
+def container_driver(software: str) -> str | None:
+    """The oldest driver that container software ('container_toolkit') is supported with."""
+    found: str | None = next((row["min_driver"] for row in _tables()["containers"] if row["software"] == software), None)
+    return found

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-TABLE = """{"checked":"2026-11-22",
+TABLE = """{"checked":"2026-11-29",
 "branches":[
 {"branch":340,"type":"legacy","latest":"340.108","supported":false,"newest_architecture":"maxwell"},
 {"branch":390,"type":"legacy","latest":"390.157","supported":false,"cuda":"9.1","newest_architecture":"volta"},
@@ -74,6 +74,9 @@ west_architecture":"blackwell"},
 {"cuda_major":11,"minor_version_min_driver":"450.80.02"},
 {"cuda_major":12,"minor_version_min_driver":"525.60.13"},
 {"cuda_major":13,"minor_version_min_driver":"580.65.06"}
+],
+"containers":[
+{"software":"container_toolkit","min_driver":"418.81.07"}
 ],
 "toolkits":[
 {"toolkit":"7.0","driver":"346.46"},

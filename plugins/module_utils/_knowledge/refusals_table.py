@@ -69,12 +69,20 @@ ation-guide/"},
 "ND-DOWNGRADE":{"severity":"critical","message":"allow_downgrade is false, and this would be a downgrade: {packages}","\
 remedy":"allow_downgrade: true\\nOr wish for a version that is at least the installed one.","reference":"https://docs.n\
 vidia.com/datacenter/tesla/driver-installation-guide/","defaults":{"packages":"{installed} \\u2192 {version}"}},
-"ND-CUDA-NEWER":{"severity":"warning","message":"{what} is made for a newer CUDA than branch {branch} serves ({cuda})",\
-"remedy":"nvidia-smi\\nChoose a newer branch, older software, or NVIDIA's cuda-compat packages on a data centre GPU.","\
-reference":"https://docs.nvidia.com/deploy/cuda-compatibility/"},
+"ND-CUDA-NEWER":{"severity":"warning","message":"{what} needs {needs}; {version} serves programs up to CUDA {cuda}","re\
+medy":"version: \\">={branch}\\"\\nOr older software, or NVIDIA's cuda-compat packages on a data centre GPU.","referenc\
+e":"https://docs.nvidia.com/deploy/cuda-compatibility/"},
+"ND-CONTAINER-NEWER":{"severity":"warning","message":"NVIDIA container toolkit {toolkit} is supported with driver {mini\
+mum} or newer, not with {version}","remedy":"version: \\">={branch}\\"\\nOr run what needs this old driver without cont\
+ainers.","reference":"https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/"},
 "ND-KERNEL-TOO-OLD":{"severity":"critical","message":"kernel {kernel} is too old for branch {branch}, which wants at le\
-ast {minimum}","remedy":"uname -r\\nUpgrade the kernel first, or choose an older branch.","reference":"https://docs.nvi\
-dia.com/datacenter/tesla/driver-installation-guide/"},
+ast {minimum}: {advice}","remedy":"{set}\\nOr upgrade the kernel first.","reference":"https://docs.nvidia.com/datacente\
+r/tesla/driver-installation-guide/","defaults":{"set":"uname -r"}},
+"ND-KERNEL-TOO-NEW":{"severity":"critical","message":"kernel {kernel} is too new for driver {version} of {origin}: its \
+module does not build for Linux {series} and later; {advice}","remedy":"{set}\\nOr remove the newer kernel, or take one\
+ that the distribution has prebuilt modules for (precompiled: auto). A warning where the\\nnext boot does not depend on\
+ this kernel, or where only one report says that it fails.","reference":"https://github.com/NVIDIA/open-gpu-kernel-modu\
+les","defaults":{"set":"origin: nvidia"}},
 "ND-NO-HEADERS":{"severity":"critical","message":"kernel {kernel} has no headers, and no repository offers {package}: i\
 ts module cannot be built","remedy":"{install} {package}\\nThis works once a repository has it: add the one that this k\
 ernel came from, or boot a kernel that the repositories have.","reference":"https://github.com/dell/dkms"},

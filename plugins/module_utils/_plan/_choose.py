@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .._check._node import Node, join
@@ -16,6 +16,8 @@ from ._branches import newer_than_table
 from ._cards import Card, cards_of, flavours, limits
 from ._deliverables import Deliverable, Index, bare, deliverables, package_key, without_module
 from ._kept import kept
+from ._kernel_fit import misfits
+from ._kernel_fit import refusals as fit_refusals
 from ._node_state import key_enrolled, secure
 from ._packages_part import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
 from ._refuse import refuse
@@ -73,12 +75,28 @@ def choose(
     try:
         found = deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels)
         picked = kept(inventory, order, there, found, index) or _pick(ask, _wished(ask, _served(ask, found)))
+        _need_kernels(ask, picked, found)
         _need_dkms(ask, picked)
     except _Stop as stop:
         return stop.found
-    row = picked.packages
-    chosen = Chosen(picked.version, picked.branch, row.flavour, deliverer.id, row.build, picked.revision)
-    return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
+    return _driver(ask, picked), request_for(inventory, order, deliverer, picked, index, kernels)
+
+
+def _driver(ask: _Ask, one: Deliverable) -> Chosen:
+    return Chosen(one.version, one.branch, one.packages.flavour, ask.deliverer.id, one.packages.build, one.revision)
+
+
+def _need_kernels(ask: _Ask, picked: Deliverable, found: list[Deliverable]) -> None:
+    """Where the module cannot be built for the kernel that boots next: the versions of the offer that can."""
+    driver = _driver(ask, picked)
+    bad = [one for one in misfits(ask.node, driver) if one.stops and not ask.order.allows_acknowledged(one.code)]
+    if not bad:
+        return
+    try:
+        fits = [one for one in _served(ask, found) if not misfits(ask.node, _driver(ask, one))]
+    except _Stop:  # a driver that stays may be all that serves
+        fits = []
+    raise _Stop(*fit_refusals(ask.node, driver, bad, _nearest(ask, fits, picked.branch, picked.version)))
 
 
 def _need_dkms(ask: _Ask, picked: Deliverable) -> None:
@@ -186,9 +204,12 @@ def _unserved(ask: _Ask, version: str) -> str:
     return f" ({join(left)})" if left else ""
 
 
-def _nearest(ask: _Ask, pool: list[Deliverable], branch: int) -> list[str]:
-    """Versions that are offered, those of the wished branch first; with their revisions where the wish has one."""
-    named = bare if ask.order.wish.revision else (lambda revision: bare(revision).partition("-")[0])
+def _nearest(ask: _Ask, pool: list[Deliverable], branch: int, version: str | None = None) -> list[str]:
+    """Versions that are offered, those of a branch first; with their revisions where the wish has one, and of the version given."""
+    def named(revision: str) -> str:
+        upstream = bare(revision).partition("-")[0]
+        return bare(revision) if ask.order.wish.revision or upstream == version else upstream
+
     ordered = sorted(pool, key=lambda one: (abs(one.branch - branch), [-part for part in map(int, one.version.split("."))]))
     return list(dict.fromkeys(named(one.revision) for one in ordered))[:4]
 
@@ -227,13 +248,25 @@ def _pick(ask: _Ask, pool: list[Deliverable]) -> Deliverable:
         kept = same or [one for one in pool if one.version.partition(".")[0] == installed.partition(".")[0]]
         if kept:
             pool = kept
-    choice = _choice(ask, pool)
-    if choice.branch is None:
+    for pool in _by_kernels(ask, pool):
+        choice = _choice(ask, pool)
+        if choice.branch is not None:
+            break
+    else:
         raise _Stop(*_from_choice(ask, choice, "ND-VERSION-NOT-OFFERED", pool))
     pool = [one for one in pool if one.branch == choice.branch]
     fits = [one for one in pool if one.packages.flavour == _flavour(ask, choice)]
     best = min(fits or pool, key=lambda one: _preference(ask, one))
     return max((one for one in pool if one.packages == best.packages), key=lambda one: _age(ask, one))
+
+
+def _by_kernels(ask: _Ask, pool: list[Deliverable]) -> Iterator[list[Deliverable]]:
+    """What builds for every kernel that boots, what is not sure to fail for the next one, and last everything."""
+    found = {one: misfits(ask.node, _driver(ask, one)) for one in pool}
+    for group in ([one for one in pool if not found[one]], [one for one in pool if not any(bad.stops for bad in found[one])]):
+        if group:
+            yield group
+    yield pool
 
 
 def _flavour(ask: _Ask, choice: Choice) -> str | None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .._check._node import Node, at, join, older, same_version, version_key
+from .._check._node import Node, at, join, same_version, version_key
 from .._knowledge import nvidia
+from . import _kernel_fit, _preflight_software
 from ._branches import newer_than_table
+from ._kernel_fit import matters
 from ._node_state import changed_names, coming_kernels, family, headers_come, kernels_to_boot, key_enrolled, secure
 from ._refuse import refuse
 from .order import Order
@@ -18,31 +20,14 @@ from .steps import Chosen, Refusal
 
 def check(node: Node, order: Order, chosen: Chosen, closure: Any, today: str | None) -> Iterator[Refusal]:
     """All of it, what stops first."""
-    yield from _kernel(node, chosen)
+    yield from _kernel_fit.refusals(node, chosen, _kernel_fit.misfits(node, chosen, closure.changes))
     if chosen.build == "dkms":
         yield from _headers(node, chosen, closure)
         yield from _compiler(node, closure)
         yield from _secure_boot(node, chosen)
     yield from _next_boot(node, chosen, closure)
     yield from _branch(node, chosen, today)
-    yield from _cuda(node, chosen)
-
-
-def _kernel(node: Node, chosen: Chosen) -> Iterator[Refusal]:
-    """Kernels older than the branch wants. Nobody publishes the newest kernel that a branch builds for."""
-    row = nvidia.branch(chosen.branch)
-    if row is None or row.min_kernel is None:
-        return
-    for entry in kernels_to_boot(node):
-        release = str(entry.get("release"))
-        if older(release, row.min_kernel) and _matters(node, entry):
-            yield refuse(node, "ND-KERNEL-TOO-OLD", f"kernel {release}", kernel=release, branch=chosen.branch, minimum=row.min_kernel)
-
-
-def _matters(node: Node, entry: dict[str, Any]) -> bool:
-    """Whether the next boot depends on a kernel."""
-    release, next_boot = entry.get("release"), node.get("kernel.next_boot_release")
-    return bool(entry.get("next_boot")) or (next_boot is None and release == node.get("kernel.release"))
+    yield from _preflight_software.check(node, chosen)
 
 
 def _headers(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
@@ -50,7 +35,7 @@ def _headers(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
         release = str(entry.get("release"))
         if entry.get("headers") is False and not headers_come(closure.changes, release):
             package = f"linux-headers-{release}" if family(node) == "debian" else f"kernel-devel-{release}"
-            severity = None if _matters(node, entry) else "warning"
+            severity = None if matters(node, entry) else "warning"
             yield refuse(node, "ND-NO-HEADERS", f"kernel {release}", severity=severity, kernel=release, package=package)
 
 
@@ -63,7 +48,7 @@ def _next_boot(node: Node, chosen: Chosen, closure: Any) -> Iterator[Refusal]:
     for entry in kernels_to_boot(node) if chosen.build == "prebuilt" and changes else ():
         release, module = str(entry.get("release")), at(entry, "modules.nvidia") or {}
         has = module and (module.get("version") is None or same_version(module["version"], chosen.version))
-        if _matters(node, entry) and not has and not _prebuilt_comes(changes, release):
+        if matters(node, entry) and not has and not _prebuilt_comes(changes, release):
             yield refuse(node, "ND-NEXT-BOOT", f"kernel {release}", kernel=release, version=chosen.version)
 
 
@@ -145,34 +130,3 @@ def _successor(node: Node, chosen: Chosen, today: str | None) -> int | None:
     field = field_of(Wish.parse(f">={chosen.branch}"), cards_of(node.nvidia), None, today)
     best = field.lasting(row for row in field.served if field.supported(row))
     return best.number if best else None
-
-
-def _cuda(node: Node, chosen: Chosen) -> Iterator[Refusal]:
-    """Software on the node that wants a newer driver: the major version of CUDA decides."""
-    served = nvidia.cuda_of_branch(chosen.branch)
-    limit = version_key(served)[0] if served else None
-    if limit is None:
-        return
-    for toolkit in node.items("software.cuda_toolkits"):
-        mine = version_key(toolkit.get("version"))
-        if mine and mine[0] > limit:
-            yield refuse(
-                node,
-                "ND-CUDA-NEWER",
-                "CUDA toolkit",
-                what=f"CUDA toolkit {toolkit.get('version')} in {toolkit.get('path')}",
-                branch=chosen.branch,
-                cuda=served,
-            )
-    for torch in node.items("software.pytorch"):
-        backend = str(torch.get("backend") or "")
-        major = backend[2:-1] if backend.startswith("cu") and backend[2:].isdecimal() else ""
-        if major and int(major) > limit:
-            yield refuse(
-                node,
-                "ND-CUDA-NEWER",
-                "PyTorch",
-                what=f"PyTorch {torch.get('version')} ({backend}) in {torch.get('path')}",
-                branch=chosen.branch,
-                cuda=served,
-            )
