@@ -16,7 +16,7 @@ from ._branches import newer_than_table
 from ._cards import Card, cards_of, flavours, limits
 from ._deliverables import Deliverable, Index, bare, deliverables, package_key, without_module
 from ._kept import kept
-from ._kernel_fit import misfits
+from ._kernel_fit import Misfit, misfits
 from ._kernel_fit import refusals as fit_refusals
 from ._node_state import key_enrolled, secure
 from ._packages_part import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
@@ -74,7 +74,9 @@ def choose(
     ask = _Ask(node, inventory, order, deliverer, index, cards_of(node.nvidia), there, today)
     try:
         found = deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels)
-        picked = kept(inventory, order, there, found, index) or _pick(ask, _wished(ask, _served(ask, found)))
+        picked = kept(inventory, order, there, found, index)
+        if picked is None or _bad(ask, picked):
+            picked = _pick(ask, _wished(ask, _served(ask, found)))
         _need_kernels(ask, picked, found)
         _need_dkms(ask, picked)
     except _Stop as stop:
@@ -86,17 +88,19 @@ def _driver(ask: _Ask, one: Deliverable) -> Chosen:
     return Chosen(one.version, one.branch, one.packages.flavour, ask.deliverer.id, one.packages.build, one.revision)
 
 
+def _bad(ask: _Ask, one: Deliverable) -> list[Misfit]:
+    """The kernels that stand in the way of a driver."""
+    return [bad for bad in misfits(ask.node, _driver(ask, one)) if bad.stops and not ask.order.allows_acknowledged(bad.code)]
+
+
 def _need_kernels(ask: _Ask, picked: Deliverable, found: list[Deliverable]) -> None:
     """Where the module cannot be built for the kernel that boots next: the versions of the offer that can."""
-    driver = _driver(ask, picked)
-    bad = [one for one in misfits(ask.node, driver) if one.stops and not ask.order.allows_acknowledged(one.code)]
-    if not bad:
-        return
-    try:
+    bad = _bad(ask, picked)
+    if bad:
+        oldest = package_key(ask.installed_version) if ask.installed_version and not ask.order.allow_downgrade else None
         fits = [one for one in _served(ask, found) if not misfits(ask.node, _driver(ask, one))]
-    except _Stop:  # a driver that stays may be all that serves
-        fits = []
-    raise _Stop(*fit_refusals(ask.node, driver, bad, _nearest(ask, fits, picked.branch, picked.version)))
+        fits = [one for one in fits if oldest is None or package_key(one.version) >= oldest]
+        raise _Stop(*fit_refusals(ask.node, _driver(ask, picked), bad, _nearest(ask, fits, picked.branch, picked.version)))
 
 
 def _need_dkms(ask: _Ask, picked: Deliverable) -> None:
@@ -248,13 +252,13 @@ def _pick(ask: _Ask, pool: list[Deliverable]) -> Deliverable:
         kept = same or [one for one in pool if one.version.partition(".")[0] == installed.partition(".")[0]]
         if kept:
             pool = kept
-    for pool in _by_kernels(ask, pool):
-        choice = _choice(ask, pool)
+    for building in _by_kernels(ask, pool):
+        choice = _choice(ask, building)
         if choice.branch is not None:
             break
     else:
         raise _Stop(*_from_choice(ask, choice, "ND-VERSION-NOT-OFFERED", pool))
-    pool = [one for one in pool if one.branch == choice.branch]
+    pool = [one for one in building if one.branch == choice.branch]
     fits = [one for one in pool if one.packages.flavour == _flavour(ask, choice)]
     best = min(fits or pool, key=lambda one: _preference(ask, one))
     return max((one for one in pool if one.packages == best.packages), key=lambda one: _age(ask, one))
@@ -262,8 +266,8 @@ def _pick(ask: _Ask, pool: list[Deliverable]) -> Deliverable:
 
 def _by_kernels(ask: _Ask, pool: list[Deliverable]) -> Iterator[list[Deliverable]]:
     """What builds for every kernel that boots, what is not sure to fail for the next one, and last everything."""
-    found = {one: misfits(ask.node, _driver(ask, one)) for one in pool}
-    for group in ([one for one in pool if not found[one]], [one for one in pool if not any(bad.stops for bad in found[one])]):
+    found = [(one, misfits(ask.node, _driver(ask, one))) for one in pool]
+    for group in ([one for one, bad in found if not bad], [one for one, bad in found if not any(each.stops for each in bad)]):
         if group:
             yield group
     yield pool

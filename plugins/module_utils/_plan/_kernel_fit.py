@@ -59,12 +59,16 @@ def _misfit(release: str, driver: Chosen, needed: bool) -> Misfit | None:
     row = nvidia.branch(driver.branch)
     if row is not None and row.min_kernel is not None and older(release, row.min_kernel):
         return Misfit(release, True, row.min_kernel, None, needed)
-    maker = delivery.deliverer(driver.origin) if driver.origin else None
-    if maker is None:
-        return None
-    version = driver.version if maker.maker == "nvidia" else (driver.revision or "").rpartition(":")[2]
-    found = nvidia_kernels.too_new(release, maker.maker, version, driver.flavour)
+    maker = _maker(driver)
+    version = driver.version if maker == "nvidia" else (driver.revision or "").rpartition(":")[2]
+    found = nvidia_kernels.too_new(release, maker, version, driver.flavour)
     return Misfit(release, False, found.kernel, found.builds, needed and found.sure) if found else None
+
+
+def _maker(driver: Chosen) -> str:
+    """Whose packages they are, in the word of driver.origin."""
+    found = delivery.deliverer(driver.origin) if driver.origin else None
+    return found.maker if found else ""
 
 
 def refusals(node: Node, driver: Chosen, found: Sequence[Misfit], offered: Sequence[str] | None = None) -> Iterator[Refusal]:
@@ -74,11 +78,13 @@ def refusals(node: Node, driver: Chosen, found: Sequence[Misfit], offered: Seque
         other = None if near else _elsewhere(node, driver, one)
         kernel = None if one.too_old else _kernel_here(node, driver)
         advice = [f"use version {join(near).replace(' and ', ' or ')}"] if near else []
-        advice += [f"use version {other}, which this package source does not offer"] if other else []
+        mine = _maker(driver) == "nvidia"
+        advice += [f"use version {other}{', which is not offered here' if mine else ' with origin: nvidia'}"] if other else []
         advice += [f"boot kernel {kernel}, which is installed"] if kernel else []
-        use = near or ([other] if other else [])
+        use: list[dict[str, str]] = [{"version": version} for version in near or ([other] if other else [])]
+        use += [{"origin": "nvidia"}] if other and not mine else []
         yield refuse(node, one.code, f"kernel {one.release}", severity=None if one.stops else "warning",
-                     use=tuple({"version": version} for version in use), kernel=one.release, branch=driver.branch,
+                     use=tuple(use), kernel=one.release, branch=driver.branch,
                      version=driver.revision or driver.version, origin=driver.origin, minimum=one.limit, series=one.limit,
                      advice=", or ".join(advice) or "no version is known that fits")
 

@@ -21,7 +21,8 @@ def check(node: Node, chosen: Chosen) -> Iterator[Refusal]:
     for installation in node.items("software.pytorch"):
         backend = str(installation.get("backend") or "")
         version = f"{backend[2:-1]}.{backend[-1]}" if backend.startswith("cu") and backend[2:].isdecimal() else ""
-        yield from _cuda(node, chosen, "PyTorch", f"PyTorch {installation.get('version')} ({backend}) in {installation.get('path')}", version)
+        what = f"PyTorch {installation.get('version')} ({backend}) in {installation.get('path')}"
+        yield from _cuda(node, chosen, "PyTorch", what, version)
     toolkit_version, minimum = node.get("software.container_toolkit.version"), nvidia.container_driver("container_toolkit")
     if toolkit_version and at_least(chosen.version, minimum) is False:
         yield refuse(node, "ND-CONTAINER-NEWER", "container toolkit", toolkit=toolkit_version, minimum=minimum, version=chosen.version,

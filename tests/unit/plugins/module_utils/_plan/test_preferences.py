@@ -279,3 +279,24 @@ def test_the_real_apt_does_what_check_mode_said(
     finally:
         world.server.stop()
     assert done == {change.name: change.after if change.action != "remove" else None for change in plan.packages}
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not on this machine: {', '.join(MISSING)}")
+def test_with_a_newer_kernel_the_real_apt_takes_the_package_that_was_patched_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: Key
+) -> None:
+    world = World(tmp_path, key, "debian-13", offer(*DEBIAN))
+    monkeypatch.setenv("PATH", f"{world.node.programs}:{os.environ['PATH']}")
+    inventory = machine("trixie-newer-kernel-bare")
+    inventory.packages["named"] = []
+    try:
+        world.have(inventory)
+        plan = world.check(inventory, order_of(version="550"))
+        done: dict[str, str | None] = {}
+        for step in plan.steps:
+            done.update(world.carry_out(step))
+    finally:
+        world.server.stop()
+    assert plan.status == "change", plan.refusals
+    assert (done["nvidia-kernel-dkms"], done["libcuda1"]) == ("550.163.01-4~bpo13+1",) * 2
+    assert done == {change.name: change.after if change.action != "remove" else None for change in plan.packages}

@@ -172,6 +172,14 @@ def headers(release: str, state: bool | None = False) -> dict[str, Any]:
     return {"release": release, "next_boot": True, "headers": state, "modules": {}}
 
 
+def toolkit(version: str) -> dict[str, Any]:
+    return {"software.cuda_toolkits": [{"version": version, "path": f"/usr/local/cuda-{version}"}]}
+
+
+def wheel(backend: str) -> dict[str, Any]:
+    return {"software.pytorch": [{"version": "2.9.1", "backend": backend, "path": "/opt/torch"}]}
+
+
 RUNNING = "6.12.57+deb13-amd64"
 EL = "5.14.0-570.58.1.el9_6.x86_64"
 ROCKY = "rocky9-t4-bare"
@@ -185,6 +193,10 @@ OLD_KERNEL = {
     "kernel.next_boot_release": "3.10.0-1160.el7.x86_64",
     "kernel.installed": [headers("3.10.0-1160.el7.x86_64", True)],
 }
+NEW_KERNEL = {"kernel.installed": [headers("6.19.2-amd64", True)], "kernel.next_boot_release": "6.19.2-amd64"}
+CUDA_NEWER = ("warning", "ND-CUDA-NEWER", "CUDA toolkit")
+ENDED = ("warning", "ND-BRANCH-ENDED", "branch")
+CONTAINERS = {"software.container_toolkit": {"version": "1.17.8", "cdi_specs": []}}
 MOK = "DKMS module signing key"
 TIGHT = {"/boot": 700, "/usr": 100, "/var": 30000}
 SIZED = INSTALL._replace(disk_kib=900 * 1024, download_kib=300 * 1024)
@@ -294,6 +306,23 @@ SIZED = INSTALL._replace(disk_kib=900 * 1024, download_kib=300 * 1024)
             {"acknowledge": ["ND-BRANCH-ENDED"]},
             [("warning", "ND-BRANCH-ENDED", "branch"), ("warning", "ND-CUDA-NEWER", "PyTorch")],
         ),
+        (BARE, NEW_KERNEL, chosen("580.95.05", origin="nvidia_debian"), INSTALL, {},
+         [("critical", "ND-KERNEL-TOO-NEW", "kernel 6.19.2-amd64")]),
+        (BARE, NEW_KERNEL, chosen("580.95.05", origin="nvidia_debian"), INSTALL, {"acknowledge": ["ND-KERNEL-TOO-NEW"]},
+         [("warning", "ND-KERNEL-TOO-NEW", "kernel 6.19.2-amd64")]),
+        (BARE, NEW_KERNEL, chosen("580.126.09", origin="nvidia_debian"), INSTALL, {},
+         [("warning", "ND-KERNEL-TOO-NEW", "kernel 6.19.2-amd64")]),
+        (BARE, NEW_KERNEL, chosen("580.126.18", origin="nvidia_debian"), INSTALL, {}, []),
+        (BARE, toolkit("13.2"), chosen("580.65.06"), INSTALL, {}, []),
+        (BARE, toolkit("13.2"), chosen("580.65.01"), INSTALL, {}, [CUDA_NEWER]),
+        (BARE, toolkit("12.9"), chosen("580.95.05"), INSTALL, {}, []),
+        (BARE, toolkit("10.2"), chosen("418.226.00"), INSTALL, {}, [ENDED, CUDA_NEWER]),
+        (BARE, toolkit("14.0"), chosen("580.95.05"), INSTALL, {}, [CUDA_NEWER]),
+        (BARE, toolkit("15.1"), chosen("999.10.01"), INSTALL, {}, [("warning", "ND-BRANCH-UNKNOWN", "branch")]),
+        (BARE, wheel("cu126"), chosen("580.95.05"), INSTALL, {}, []),
+        (BARE, wheel("rocm6.4"), chosen("580.95.05"), INSTALL, {}, []),
+        (BARE, CONTAINERS, chosen("390.157"), INSTALL, {}, [ENDED, ("warning", "ND-CONTAINER-NEWER", "container toolkit")]),
+        (BARE, CONTAINERS, chosen("580.95.05"), INSTALL, {}, []),
         (
             "driver-470-old",
             {},
@@ -349,6 +378,15 @@ def test_after(
             " kernel",
             "sudo mokutil --import /var/lib/dkms/mok.pub",
         ),
+        (BARE, NEW_KERNEL, chosen("580.95.05", origin="nvidia_debian"),
+         "kernel 6.19.2-amd64 is too new for driver 580.95.05-2 of nvidia_debian: its module does not build for Linux 6.19 and later; use"
+         " version 580.126.18", 'version: "580.126.18"'),
+        (BARE, toolkit("13.2"), chosen("580.65.01"),
+         "CUDA toolkit 13.2 in /usr/local/cuda-13.2 needs driver 580.65.06 or newer; 580.65.01 serves programs up to CUDA 13.0",
+         'version: ">=580"'),
+        (BARE, toolkit("14.0"), chosen("580.95.05"),
+         "CUDA toolkit 14.0 in /usr/local/cuda-14.0 needs a driver for CUDA 14.0; 580.95.05 serves programs up to CUDA 13.0",
+         'version: ">=620"'),
     ],
 )
 def test_words(profile: str, changes: dict[str, Any], which: Chosen, message: str, remedy: str) -> None:
