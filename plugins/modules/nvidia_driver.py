@@ -497,7 +497,9 @@ reboot_reasons:
   type: list
   elements: str
 findings:
-  description: What M(gpufleet.node.gpu_check) has to say about the node as it was seen last, critical findings first; none where the plan is refused.
+  description:
+    - What M(gpufleet.node.gpu_check) has to say about the node as it was seen last, critical findings first; none where the plan is
+      refused.
   returned: when the node could be inspected
   type: list
   elements: dict

@@ -12,8 +12,8 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
-from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
 from ansible_collections.gpufleet.node.plugins.plugin_utils._giving_back import giving_back
+from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
 
 __all__ = ["enforce"]
 

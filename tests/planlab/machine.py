@@ -88,6 +88,9 @@ def apply(inventory: Inventory, plan: Plan) -> Inventory:
         for device in after.devices:
             if device["vendor"] == "nvidia" and (device.get("pci") or {}).get("kernel_driver") in (None, "nouveau"):
                 device["pci"]["kernel_driver"] = "nvidia"
+        for service, enabled in (after.health.get("services_at_boot") or {}).items():
+            if enabled and plan.reboot_reasons:
+                after.nvidia.setdefault("services", {})[service] = "active"
     return after
 
 

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import fakegpu
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
@@ -21,6 +24,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import S
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from planlab import Laboratory, apply, machine, offer, order_of, with_cards
+from planned_node import node
 
 # One card of each architecture of our table, and some with rules of their own: (PCI device id, name).
 CARDS = {
@@ -51,6 +55,12 @@ OFFERS = {
     "rocky-9": ("nvidia-rhel9", "el9-base"),
     "rhel-10": ("nvidia-rhel10", "el10-base"),
 }
+SOURCES: dict[str, tuple[str, ...]] = {
+    **OFFERS, "ubuntu-22.04": ("ubuntu-22.04",), "rocky-8": ("nvidia-rhel8",), "sles-15": ("nvidia-sles15",)}
+# Parts of a driver, which have its version; Debian packs the tools on their own.
+NVIDIA = re.compile(r"(?:lib)?nvidia(?!-(?:persistenced|modprobe|settings|xconfig|installer-cleanup))|libcuda|cuda-drivers|kmod-nvidia")
+DRIVER = re.compile(r"[1-9][0-9]{2}\.[0-9]{2,3}(?:\.[0-9]{2})?")
+PROFILES = sorted(path.stem for path in Path(fakegpu.__file__).parents[1].joinpath("profiles").glob("*.yml"))
 WISHES = [">=530", "535", "550", "570", "580", "590", "595", "615", "580.95.05", "550.163.01", "550.163.01-4~bpo13+1", ">=535,<590",
           ">=590", ">=580,!=580.105.08", "<580", "lts", "production", "new_feature", "580.1.1", "700"]
 
@@ -75,7 +85,7 @@ def bare(distribution: str) -> Inventory:
 
 
 def planned(inventory: Inventory, distribution: str, order: Order) -> Plan:
-    return Laboratory(inventory, order, offer(*OFFERS[distribution])).run()
+    return Laboratory(inventory, order, offer(*SOURCES[distribution])).run()
 
 
 def must_hold(inventory: Inventory, distribution: str, order: Order, plan: Plan) -> None:
@@ -98,6 +108,10 @@ def must_hold(inventory: Inventory, distribution: str, order: Order, plan: Plan)
             version = upstream_version(one["version"] or "")
             if len(version.split(".")[0]) == 3:
                 assert version == chosen.version, one
+    for change in plan.packages:
+        assert change.action != "downgrade" or order.allow_downgrade, change
+        version = upstream_version(change.after or "")
+        assert not NVIDIA.match(change.name) or not DRIVER.fullmatch(version) or version == chosen.version, change
     after = apply(inventory, plan)
     driver = after.nvidia["driver"]
     assert driver["installed_version"] == chosen.version
@@ -116,6 +130,23 @@ def test_every_architecture_on_every_distribution(card: str, distribution: str) 
     for wish in (">=340", ">=530", "580", ">=590"):
         order = order_of(version=wish)
         must_hold(inventory, distribution, order, planned(inventory, distribution, order))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile(profile: str) -> None:
+    """A driver that the wish allows and that drives all cards stays, whatever else the machine lacks and the sources have."""
+    inventory = node(profile)
+    release = f"{inventory.system['distribution']}-{inventory.system['distribution_version']}"
+    distribution = next((name for name in SOURCES if release.startswith(name)), "debian-13")
+    for options in ({}, {"state": "latest", "when_busy": "proceed"}, {"version": ">=590", "origin": "nvidia"},
+                    {"version": "580", "allow_downgrade": True, "hold": False}):
+        order = order_of(**options)
+        plan = planned(inventory, distribution, order)
+        must_hold(inventory, distribution, order, plan)
+        before = str((inventory.nvidia.get("driver") or {}).get("installed_version") or "")
+        stays = before and order.state == "present" and order.wish.allows(before)
+        if stays and plan.chosen and flavours(cards_of(inventory.devices), int(before.partition(".")[0])):
+            assert plan.chosen.version == before
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
