@@ -62,8 +62,8 @@ rm -rf "$ROOT"/tmp/unpacked "$ROOT"/usr/share/doc "$ROOT"/usr/share/man "$ROOT"/
 # The machines are hosts on which the real packages are installed for real: systemd, Debian's own kernel with its headers, and
 # what DKMS needs. Only `main`, so that whoever wants a driver has to add the rest. python3-yaml is for our kernel's edge. ccache
 # keeps what was compiled beside the packages that were fetched: the next build of nearly the same sources takes a part of the time.
-_MACHINE = ("ca-certificates", "ccache", "dbus", "dkms", "gcc", "initramfs-tools", "iproute2", "kmod", "linux-headers-amd64", "linux-image-amd64",
-            "make", "mokutil", "openssl", "procps", "python3", "python3-apt", "python3-yaml", "systemd-sysv", "udev",
+_MACHINE = ("ca-certificates", "ccache", "dbus", "dkms", "gcc", "initramfs-tools", "iproute2", "kmod", "linux-headers-amd64",
+            "linux-image-amd64", "make", "mokutil", "openssl", "procps", "python3", "python3-apt", "python3-yaml", "systemd-sysv", "udev",
             "unattended-upgrades", "zstd")
 # Roots of other distributions come from Debian too: the real apt, dnf and zypper run there; rpmbuild, createrepo_c and gpg make the
 # local repositories (tests/packagerepo).
