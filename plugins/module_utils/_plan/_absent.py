@@ -84,7 +84,8 @@ def _without_record(node: Node) -> Plan:
     if not version:
         return Plan("nothing_to_do", reasons=("this collection has installed no driver here, and none is installed",))
     names = sorted(node.get("nvidia.driver.packages") or {})
-    refusal: Refusal = refuse(node, "ND-NO-RECORD", RECORD, path=RECORD, version=version, packages=" ".join(names) or "PACKAGES")
+    words = {"packages": " ".join(names)} if names else {"remove": "sudo nvidia-uninstall", "packages": "--silent"}  # of a .run file
+    refusal = refuse(node, "ND-NO-RECORD", "node", None, (), path=RECORD, version=version, **words)
     return Plan("refused", refusals=(refusal,))
 
 

@@ -53,7 +53,8 @@ def package_steps(
     if exact:
         steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {chosen.revision}",
                           {"path": TRANSACTION, "content": exact, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
-    steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
+    if wanted:  # a driver that stays may lack nothing but its pin
+        steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
     if exact:
         steps.append(Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}))
     left = [name for name in request.remove if name not in others]

@@ -137,6 +137,14 @@ def test_refusals(profile: str, changes: dict[str, Any], status: str, codes: lis
     assert reasons is None or found.reasons == reasons
 
 
+@pytest.mark.parametrize(("profile", "command"), [
+    (DEBIAN, "sudo apt-get remove libcuda1 nvidia-driver-cuda nvidia-kernel-open-dkms nvidia-persistenced"),
+    ("runfile-only", "sudo nvidia-uninstall --silent"),
+])
+def test_how_a_person_removes_what_is_not_ours(profile: str, command: str) -> None:
+    assert plan(profile, {}).refusals[0].remedy.splitlines()[0] == command
+
+
 def test_packages_that_stay_are_told_and_are_ours_no_longer() -> None:
     record = {"packages": {"libcuda1": "580.95.05-1", "gcc": "14"}}
     there = {"libcuda1": There("580.95.05-1"), "gcc": There("14"), "build-essential": There("12", ("gcc",))}

@@ -16,6 +16,7 @@ from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables 
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import screen
 from planlab import Laboratory, apply, machine, offer, order_of, with_cards
+from planned_node import node
 
 DEBIAN = ("trixie", "trixie-backports", "nvidia-debian13")
 UBUNTU = ("ubuntu-24.04", "nvidia-ubuntu2404")
@@ -309,6 +310,17 @@ def test_what_is_lacking_comes_beside_a_driver_that_nobody_offers_any_more(optio
         assert "linux-headers-generic is not installed: the next kernel would have no headers" in plan.reasons
         again = Laboratory(apply(inventory, plan), order_of(**options), archive).run()
         assert (again.status, again.steps) == ("nothing_to_do", ())
+
+
+def test_a_pin_comes_alone_to_a_driver_that_nobody_offers_any_more() -> None:
+    inventory = node("persistence-off", {"packages.installed.linux-headers-amd64": {"version": "6.12.57-1"}})
+    archive = only_newest("trixie", "nvidia-debian13")
+    plan = Laboratory(inventory, order_of(version="580"), archive).run()
+    assert codes(plan) == []
+    assert [change.name for change in plan.packages] == ["nvidia-driver-pinning-580"]
+    assert names(plan) == ["nvidia-driver-pinning-580"]
+    again = Laboratory(apply(inventory, plan), order_of(version="580"), archive).run()
+    assert (again.status, again.steps) == ("nothing_to_do", ())
 
 
 def test_a_flavour_that_is_asked_for_is_told_as_such() -> None:
