@@ -384,6 +384,11 @@ plan:
           description: Version of the package.
           returned: always
           type: str
+        notes:
+          description: Why a driver that the rules name first was not taken.
+          returned: always
+          type: list
+          elements: str
     packages:
       description: The whole transaction as the node's package manager resolved it.
       returned: always

@@ -75,13 +75,14 @@ def choose(
     try:
         found = deliverables(offer, deliverer, sets_of(inventory, deliverer), kernels)
         picked = kept(inventory, order, there, found, index)
-        if picked is None or _bad(ask, picked):
-            picked = _pick(ask, _wished(ask, _served(ask, found)))
+        wished = [] if picked and not _bad(ask, picked) else _wished(ask, _served(ask, found))
+        picked = _pick(ask, wished) if wished or picked is None else picked
         _need_kernels(ask, picked, found)
         _need_dkms(ask, picked)
     except _Stop as stop:
         return stop.found
-    return _driver(ask, picked), request_for(inventory, order, deliverer, picked, index, kernels)
+    chosen = _driver(ask, picked)._replace(notes=_instead_of(ask, wished, picked))
+    return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
 
 
 def _driver(ask: _Ask, one: Deliverable) -> Chosen:
@@ -271,6 +272,16 @@ def _by_kernels(ask: _Ask, pool: list[Deliverable]) -> Iterator[list[Deliverable
         if group:
             yield group
     yield pool
+
+
+def _instead_of(ask: _Ask, pool: list[Deliverable], picked: Deliverable) -> tuple[str, ...]:
+    """The branch that would come first, and the kernel that its newest version does not build for."""
+    usual = None if ask.installed_version and ask.order.state == "present" else _choice(ask, pool).branch
+    first = next((one for one in pool if one.branch == usual and usual != picked.branch), None)
+    bad = misfits(ask.node, _driver(ask, first)) if first else []
+    if first is None or not bad:
+        return ()
+    return (f"{usual} would come first: its {bare(first.revision)} does not build for kernel {bad[0].release}",)
 
 
 def _flavour(ask: _Ask, choice: Choice) -> str | None:

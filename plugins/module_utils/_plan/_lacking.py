@@ -170,7 +170,7 @@ def reasons_of(inventory: Inventory, order: Order, chosen: Chosen, today: str | 
     if order.flavour != "auto":
         found = [reason for reason in found if not reason.startswith("kernel module: ")]
         found.append(f"kernel module: {order.flavour}, as flavour says")
-    return [*found, *_advice(inventory, chosen), *extras_told(inventory, order, chosen.origin, chosen.branch),
+    return [*found, *chosen.notes, *_advice(inventory, chosen), *extras_told(inventory, order, chosen.origin, chosen.branch),
             *_built_here(inventory, order, chosen)]
 
 

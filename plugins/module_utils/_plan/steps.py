@@ -44,7 +44,7 @@ class Refusal(NamedTuple):
 
 class Chosen(NamedTuple):
     """The driver to have: what the plan leads to. build: dkms | prebuilt. version is NVIDIA's ("550.163.01"), revision the
-    package's whole version ("550.163.01-2")."""
+    package's whole version ("550.163.01-2"). notes: why another one was not taken."""
 
     version: str
     branch: int
@@ -52,6 +52,7 @@ class Chosen(NamedTuple):
     origin: str | None
     build: str | None
     revision: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Plan(NamedTuple):

@@ -18,7 +18,7 @@ CODE = re.compile(r"[\"'](ND(?:-[A-Z0-9]+)+)[\"']")
 
 
 # Words that nobody has to give: commands of the node (_check/_commands.py and _plan/_refuse.py).
-OF_THE_NODE = {"install", "remove", "policy", "repair", "headers", "kernel"}
+OF_THE_NODE = {"install", "remove", "policy", "refresh", "repair", "headers", "kernel"}
 # Words that a function which makes refusals adds to those that it is given.
 ADDED = {"stop": {"wish", "origin"}}
 

@@ -65,6 +65,20 @@ def test_a_driver_that_builds_for_the_kernels_is_preferred(
     assert (plan.status, plan.chosen.revision, told(plan, "critical"), told(plan, "warning")) == ("change", driver, [], warnings)
 
 
+@pytest.mark.parametrize(("distribution", "card", "releases", "options", "reason"), [
+    ("debian-13", "RTX4090", (TRIXIE, PVE), {}, "550 would come first: its 550.163.01-2 does not build for kernel 6.17.13-2-pve"),
+    ("ubuntu-24.04", "A100-PCIE-40GB", (NOBLE, MAINLINE), NVIDIA,
+     "580 would come first: its 580.105.08-0ubuntu1 does not build for kernel 6.19.0-7-generic"),
+    ("ubuntu-24.04", "A100-PCIE-40GB", (NOBLE,), NVIDIA, None),
+    ("ubuntu-24.04", "A100-PCIE-40GB", (MAINLINE,), {**NVIDIA, "version": "595"}, None),
+])
+def test_the_plan_says_why_another_branch_comes(
+    distribution: str, card: str, releases: tuple[str, ...], options: dict[str, Any], reason: str | None
+) -> None:
+    plan = planned(with_kernels(distribution, card, *releases), distribution, **options)
+    assert [one for one in plan.reasons if "would come first" in one] == ([reason] if reason else [])
+
+
 @pytest.mark.parametrize(("distribution", "card", "releases", "options", "message", "first", "use"), [
     ("debian-13", "RTX4090", (TRIXIE, BACKPORT), {},
      "kernel 6.19.2-amd64 is too new for driver 550.163.01-2 of debian: its module does not build for Linux 6.17 and later; use version"
