@@ -10,7 +10,7 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
 from ansible_collections.gpufleet.node.plugins.module_utils._check.table_text import table
 
 # Callbacks that write for people. Any other may promise a form of the standard output that a stray line would break.

@@ -49,7 +49,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
     keys of repositories. today: YYYY-MM-DD. user: who this runs as. OrderError for a code to acknowledge that nothing has.
     """
-    from ._check.run import check  # after `_inventory`, from whose import on each module in an archive is compiled only once
+    from ._check import _areas  # after `_inventory`, from whose import on each module in an archive is compiled only once
+    from ._check._node import Node
 
     _refuse_unknown_codes(order)
     last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
@@ -64,7 +65,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     verification = verify(inventory, order)
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
-    findings = check(inventory, _known(order)).as_dict()["findings"]
+    findings = [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))]
     if reasons and plan.status == "nothing_to_do":
         plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order)))
     answer = {

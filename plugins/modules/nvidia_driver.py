@@ -540,32 +540,22 @@ import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
+from ..module_utils._host import LiveHost  # noqa: E402
 from ..module_utils._inventory._gather import begin  # noqa: E402
-from ..module_utils._machine import machine  # noqa: E402
+from ..module_utils._inventory._probes import PROBES  # noqa: E402
 from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
 from ..module_utils._plan.wish import WishError  # noqa: E402
 
-_FETCH_S = 30
 _BARE = (
     "nvidia_driver runs here without its action plugin, which does the work on the controller: call it as gpufleet.node.nvidia_driver"
     " from a playbook, or set library and action_plugins in ansible.cfg together. Nothing was changed."
 )
 
 
-def fetch(url: str, proxy: str | None) -> bytes:
-    """The content of a URL, one byte more than a key may have at most. OSError."""
-    from ansible.module_utils.urls import open_url  # most runs fetch nothing
+def _fetch(url: str, proxy: str | None) -> bytes:
+    from ..module_utils._packages._fetch import fetch  # most runs fetch nothing
 
-    from ..module_utils._packages._openpgp import KEY_LIMIT
-
-    if proxy:
-        os.environ.update(http_proxy=proxy, https_proxy=proxy)
-    try:
-        with open_url(url, timeout=_FETCH_S, http_agent="gpufleet.node") as answer:
-            content: bytes = answer.read(KEY_LIMIT + 1)
-            return content
-    except Exception as error:  # what Ansible raises for a certificate is an exception of its own
-        raise error if isinstance(error, OSError) else OSError(str(error)) from None
+    return fetch(url, proxy)
 
 
 def main() -> None:
@@ -577,13 +567,13 @@ def main() -> None:
     if not 0 < asked["timeout"] <= 3600:
         module.fail_json(msg=f"timeout: {asked['timeout']:g} is not a number of seconds between 0 and 3600")
     try:
-        order, host = Order.parse(asked), machine()
+        order, host = Order.parse(asked), LiveHost("/", PROBES)
         begin(host)
         from ..module_utils._enforce import inspect  # takes as long as nvidia-smi
 
         user = "root" if os.geteuid() == 0 else getpass.getuser()
         today = datetime.date.today().isoformat()
-        answer = inspect(host, order, asked["timeout"], module.tmpdir, fetch, today, user)
+        answer = inspect(host, order, asked["timeout"], module.tmpdir, _fetch, today, user)
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
     if answer.get("failed"):

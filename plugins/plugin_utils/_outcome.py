@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import merged
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import next_command, refused_screen

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.gpufleet.node.plugins.module_utils._check.report_text import clean
+from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
 
 __all__ = ["COMMAND", "elapsed", "progress"]
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from ._clean import clean
 from ._report import ORDER, Finding, Report
 
 LINK_TITLES = {
@@ -133,11 +134,6 @@ class _Page:
     def _paint(self, style: str, text: str) -> str:
         code = _COLOURS.get(style)
         return f"\033[{code}m{text}\033[0m" if self._colour and code else text
-
-
-def clean(text: Any) -> str:
-    """One line without control characters: names and log lines come from hardware and from files of others."""
-    return "".join(character if character.isprintable() else " " for character in str(text))
 
 
 def _groups(findings: list[Finding]) -> list[list[Finding]]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from .report_text import LINK_TITLES, STATUS_TITLES, clean
+from ._clean import clean
+from .report_text import LINK_TITLES, STATUS_TITLES
 
 _HOST_WIDTH = 32  # columns; longer names are cut
 

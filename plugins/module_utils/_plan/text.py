@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._check.report_text import clean
+from .._check._clean import clean
 from .steps import Plan, Refusal, Step, Verification
 
 __all__ = ["next_command", "refused_screen", "screen"]

@@ -16,7 +16,6 @@ import yaml
 pytest.importorskip("ansible", reason="ansible-core is not there: its boilerplate comes with the module when it is sent to a node")
 
 import ansible_collections.gpufleet.node as collection
-from ansible_collections.gpufleet.node.plugins.module_utils._packages._openpgp import KEY_LIMIT
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.modules import nvidia_driver as module
 
@@ -28,7 +27,6 @@ import json, sys
 with patch_module_args(json.load(sys.stdin)):
     %s
 """
-KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 
 
 def run(check_mode: bool = True, **arguments: Any) -> dict[str, Any]:
@@ -105,12 +103,3 @@ def test_every_example_is_one_that_the_module_takes() -> None:
     assert len(examples) == 10
     for example in examples:
         Order.parse({**defaults, **example})
-
-
-def test_a_key_is_fetched_up_to_a_limit(tmp_path: Path) -> None:
-    (tmp_path / "key.asc").write_bytes(KEY)
-    (tmp_path / "huge").write_bytes(b"x" * (KEY_LIMIT + 10))
-    assert module.fetch(f"file://{tmp_path}/key.asc", None) == KEY
-    assert len(module.fetch(f"file://{tmp_path}/huge", None)) == KEY_LIMIT + 1
-    with pytest.raises(OSError, match="No such file or directory"):
-        module.fetch(f"file://{tmp_path}/absent", None)
