@@ -113,6 +113,7 @@ _OTHERS = {
     "suse-15": "\n".join(["set -e", _NO_APT, _NO_DNF, _RPM, _named("sles", "15.7", "'ID_LIKE=suse'")]),
 }
 _FEDORA = "\n".join(["set -e", _NO_APT, _RPM, "mkdir -p /etc/yum.repos.d; ln -sf dnf5 /usr/bin/dnf",
+                     "rm -f /etc/dnf/libdnf5-plugins/local.conf",  # a package of its own on Fedora
                      _named("fedora", "44", "'PLATFORM_ID=\"platform:f44\"'")])
 IMAGES = {
     "packages": Image(suite="trixie", installed=_PACKAGES),

@@ -12,7 +12,7 @@ from typing import Any
 from ._source import Source
 
 VERSIONLOCK = "dnf versionlock"  # what `system.programs` calls the plugin of dnf 4 that sets its locks
-_GPU = re.compile(r"(?i)nvidia|cuda|rocm|amdgpu|radeon|amdrocm|\bhip")
+_GPU = re.compile(r"(?i)nvidia|cuda|rocm|libnvsdm|nvlsm|amdgpu|radeon|amdrocm|\bhip")
 
 Lock = dict[str, Any]
 

@@ -33,9 +33,12 @@ def spec(wanted: Wanted) -> str:
 
 
 def do_arguments(request: Request) -> list[str]:
+    """Of dnf 5, which takes these options after the command only."""
+    options = [*(["--allow-downgrade"] if request.downgrade else []), *(["--allowerasing"] if request.erase else [])]
     if not request.remove:
-        return ["install", *(["--allow-downgrade"] if request.downgrade else []), *map(spec, request.install)]
-    return ["do", "--action=remove", *request.remove, *(["--action=install", *map(spec, request.install)] if request.install else [])]
+        return ["install", *options, *map(spec, request.install)]
+    more = ["--action=install", *map(spec, request.install)] if request.install else []
+    return ["do", *options, "--action=remove", *request.remove, *more]
 
 
 def is_version(evr: str, pattern: str) -> bool:

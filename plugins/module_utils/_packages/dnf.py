@@ -248,7 +248,7 @@ class Dnf:
         Of names that pins cover, other versions are left out, unless a repository has none that fits.
         """
         validate(request)
-        argv = [*self._argv(), "--assumeno", *(["--allowerasing"] if request.erase else [])]
+        argv = [*self._argv(), "--assumeno", *(["--allowerasing"] if request.erase and self.name == "dnf" else [])]
         excluded = self._excluded(request.pins)
         argv += [f"--exclude={','.join(excluded)}"] if excluded else []
         if not request.install and not request.streams:
@@ -259,7 +259,8 @@ class Dnf:
             argv += do_arguments(request)
         _status, stdout, stderr = ask(self._host, argv, self.name)
         try:
-            transaction = parse_transaction(stdout)
+            # dnf 5 tells the sizes beside the table
+            transaction = parse_transaction(f"{stdout}\n{stderr}" if self.name == "dnf5" else stdout)
         except ValueError as error:
             raise PackageError("unreadable", f"{self.name}: {error}") from None
         words = trouble(stdout, stderr)

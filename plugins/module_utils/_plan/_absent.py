@@ -146,8 +146,7 @@ def _record(kept: list[str]) -> list[Step]:
 
 
 def _locks(node: Node, record: dict[str, Any]) -> list[dict[str, Any]]:
-    ours = {str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())}
-    return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours]
+    return _hold.set_by(node, (str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())))
 
 
 def _streams(node: Node, record: dict[str, Any]) -> list[Step]:

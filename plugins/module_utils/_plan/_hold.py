@@ -6,8 +6,9 @@ own words; and what takes it back."""
 from __future__ import annotations
 
 import fnmatch
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._check._node import Node
@@ -105,11 +106,11 @@ def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Delivere
     if not changes and node.get("nvidia.driver.held"):
         return []
     lifted = {lock["pattern"] for lock in _stale(node, order, chosen, deliverer)} if changes else set()
-    there = {str(lock.get("pattern")) for lock in node.items("packages.locks")} - lifted
+    there = {_entry(node, str(lock.get("pattern"))) for lock in node.items("packages.locks") if lock.get("pattern") not in lifted}
     what = held_version(order, chosen)[1]
     steps = []
     for lock in locks_of(order, chosen, deliverer, node):
-        missing = [pattern for pattern in lock["patterns"] if pattern not in there]
+        missing = [one for one in _to_lock(node, lock, changes) if one not in there]
         if missing and lock["kind"] in _VERBS:
             add, delete = (_argv(node, lock["kind"], verb) for verb in _VERBS[lock["kind"]])
             argv = [*add, *missing]
@@ -117,6 +118,32 @@ def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Delivere
                 Step("command", f"lock {_count(missing)}", _reason(node, what), {"argv": argv}, undo=shlex.join([*delete, *missing]))
             )
     return steps
+
+
+def _to_lock(node: Node, lock: dict[str, Any], changes: Sequence[Any]) -> list[str]:
+    """What to name to the program that locks. dnf 5 takes a pattern for names that have it now, would lock every version that is
+    offered of what is not installed, and takes no pattern back: so it gets the names that will be there."""
+    patterns: list[str] = lock["patterns"]
+    if lock["kind"] != "dnf_versionlock" or not _dnf5(node):
+        return patterns
+    gone = {change.name for change in changes if change.action == "remove"}
+    names = {*(node.get("packages.installed") or {}), *(change.name for change in changes)} - gone
+    return sorted(name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _entry(node: Node, pattern: str) -> str:
+    """What an entry of a list of locks is named by: dnf 5 has "name evr = version" in it."""
+    return pattern.partition(" ")[0] if _dnf5(node) else pattern
+
+
+def set_by(node: Node, patterns: Iterable[str]) -> list[dict[str, Any]]:
+    """The locks of the node that these patterns, of the record, have set."""
+    ours = set(patterns)
+    if not _dnf5(node):
+        return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours]
+    names = [re.split(r"-(?=[0-9]+[:.])", pattern, maxsplit=1)[0] for pattern in ours]
+    return [lock for lock in node.items("packages.locks") if lock.get("kind") == "dnf_versionlock"
+            and any(fnmatch.fnmatchcase(_entry(node, str(lock["pattern"])), name) for name in names)]
 
 
 # kind of lock -> the words to add and to remove one
@@ -163,7 +190,7 @@ def unlock(node: Node, locks: Sequence[dict[str, Any]], reason: str) -> list[Ste
     """Take locks back, each kind by its own program."""
     steps = []
     for kind, (_add, delete) in _VERBS.items():
-        patterns = [str(lock["pattern"]) for lock in locks if lock.get("kind") == kind]
+        patterns = list(dict.fromkeys(_entry(node, str(lock["pattern"])) for lock in locks if lock.get("kind") == kind))
         if patterns:
             argv = [*_argv(node, kind, delete), *patterns]
             steps.append(Step("command", f"unlock {_count(patterns)}", reason, {"argv": argv}))
@@ -248,12 +275,7 @@ def _stale(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> li
     ours = {str(pattern) for lock in (node.get("packages.record") or {}).get("locks") or () for pattern in lock.get("patterns", ())}
     wanted = {pattern for lock in locks_of(order, chosen, deliverer, node) for pattern in lock["patterns"]}
     named = ours if whole else ours - wanted
-    if _dnf5(node):  # its list has the name of each package where we gave a pattern
-        locks = [lock for lock in node.items("packages.locks") if lock.get("kind") == "dnf_versionlock"]
-        names = [str(lock["pattern"]).partition(" ")[0] for lock in locks]
-        covering = [pattern for pattern in deliverer.hold_patterns if fnmatch.filter(names, pattern)]
-        return [{"kind": "dnf_versionlock", "pattern": pattern} for pattern in covering] if ours else []
-    return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in named]
+    return set_by(node, named)
 
 
 def _count(patterns: Sequence[str]) -> str:

@@ -32,6 +32,8 @@ def test_script_of_one_transaction() -> None:
         (Request((Wanted("a", NEW),), downgrade=True), ["install", "--allow-downgrade", f"a-{NEW}"]),
         (REQUEST, ["do", "--action=remove", "c", "d", "--action=install", f"a-{NEW}", "b"]),
         (Request((), remove=("c",)), ["do", "--action=remove", "c"]),
+        (REQUEST._replace(erase=True, downgrade=True), ["do", "--allow-downgrade", "--allowerasing", "--action=remove", "c", "d",
+                                                        "--action=install", f"a-{NEW}", "b"]),
     ],
 )
 def test_arguments_of_dnf5(request_: Request, arguments: list[str]) -> None:

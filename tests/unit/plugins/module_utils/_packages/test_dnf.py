@@ -239,7 +239,7 @@ def test_dnf5_has_words_of_its_own(tmp_path: Path) -> None:
         conf = (tmp_path / "p/dnf.conf").read_text()
     for line in ("excludepkgs=foo", "zchunk=0", f"system_cachedir={tmp_path}/p/cache"):
         assert f"{line}\n" in conf
-    assert host.asked[-1][-8:] == ["--cacheonly", "--assumeno", "--allowerasing", "do", "--action=remove", "b", "--action=install", "a-1-1"]
+    assert host.asked[-1][-8:] == ["--cacheonly", "--assumeno", "do", "--allowerasing", "--action=remove", "b", "--action=install", "a-1-1"]
 
 
 OF_DNF5 = {

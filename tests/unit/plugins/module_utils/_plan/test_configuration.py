@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
+from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import VERSIONLOCK, holds, parse_apt_preferences
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import (
+    VERSIONLOCK,
+    holds,
+    parse_apt_preferences,
+    read_locks,
+)
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import Deliverer, deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import _configuration, _hold
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Chosen, Step
@@ -91,9 +99,22 @@ def test_names_that_may_lead_to_another_branch_are_barred_unless_the_next_kernel
     assert len({names for names, _pin, _priority in pins}) == 1
 
 
+@pytest.mark.parametrize("maker", ["nvidia_el", "nvidia_dnf", "nvidia_suse"])
+def test_every_lock_of_ours_is_one_that_our_reader_sees(maker: str) -> None:
+    patterns = list(origin(maker).hold_patterns)
+    written = {"/etc/dnf/plugins/versionlock.list": "".join(f"{one}-3:580.*\n" for one in patterns),
+               "/etc/zypp/locks": "\n".join(f"type: package\nsolvable_name: {one}\n" for one in patterns)}
+    document = {"evidence": 1, "files": written}
+    seen = read_locks(Source(load(json.dumps(document)), "packages", []), "rpm")
+    assert [lock["pattern"] for lock in seen] == [*(f"{one}-3:580.*" for one in patterns), *patterns]
+
+
 OURS = _hold.preferences_text(order_of(), DEBIAN, origin("debian"))
 NAMES = list(origin("nvidia_dnf").hold_patterns)
 RAW = [f"{name}-3:580.*" for name in NAMES]
+# What dnf 5 locks of rocky9-t4: the packages that are there, and nvidia-persistenced, which comes.
+THERE = ["kmod-nvidia-open-dkms", "libnvidia-ml", "nvidia-driver-cuda", "nvidia-driver-cuda-libs", "nvidia-driver-libs",
+         "nvidia-kmod-common", "nvidia-modprobe", "nvidia-persistenced"]
 SUSE = list(origin("nvidia_suse").hold_patterns)
 EXACT = [f"{name}-3:580.95.05-*" for name in origin("nvidia_el").hold_patterns]
 ENABLE = "dnf -y module enable nvidia-driver:580-open"
@@ -123,10 +144,15 @@ UNHELD = {"nvidia.driver.held": False, "packages.locks": [], "packages.streams":
         (EL, UNHELD, {"version": "580.95.05"}, STREAM, INSTALL, [ENABLE, "dnf versionlock add --raw " + " ".join(EXACT)]),
         (EL, UNHELD, {}, STREAM._replace(origin="nvidia_dnf"), INSTALL, ["dnf versionlock add --raw " + " ".join(RAW)]),
         (EL, {**UNHELD, "system.programs": ["dnf5"]}, {}, STREAM._replace(origin="nvidia_dnf"), INSTALL,
-         ["dnf versionlock add " + " ".join(NAMES)]),
-        (EL, {**UNHELD, "system.programs": ["dnf5"], "packages.record": {"locks": [{"patterns": NAMES}]},
-              "packages.locks": [{"kind": "dnf_versionlock", "pattern": f"{NAMES[1]} evr = 3:580.65.06-1.el9", "path": "x"}]}, {},
-         STREAM._replace(origin="nvidia_dnf"), INSTALL, [f"dnf versionlock delete {NAMES[1]}", "dnf versionlock add " + " ".join(NAMES)]),
+         ["dnf versionlock add " + " ".join(THERE)]),
+        (EL, {**UNHELD, "system.programs": ["dnf5"], "packages.record": {"locks": [{"patterns": RAW}]},
+              "packages.locks": [{"kind": "dnf_versionlock", "pattern": f"{one} evr = 3:580.65.06-1.el9", "path": "x"}
+                                 for one in ("nvidia-driver-cuda", "nvidia-driver-cuda", "gcc", "nvidia-driver-cuda-libs")]}, {},
+         STREAM._replace(origin="nvidia_dnf"), INSTALL,
+         ["dnf versionlock delete nvidia-driver-cuda nvidia-driver-cuda-libs", "dnf versionlock add " + " ".join(THERE)]),
+        (EL, {**UNHELD, "system.programs": ["dnf5"],
+              "packages.locks": [{"kind": "dnf_versionlock", "pattern": f"{THERE[0]} evr = 3:580.95.05-1.el9", "path": "x"}]}, {},
+         STREAM._replace(origin="nvidia_dnf"), INSTALL, ["dnf versionlock add " + " ".join(THERE[1:])]),
         (EL, {**UNHELD, "packages.locks": [{"kind": "dnf_versionlock", "pattern": one, "path": "x"} for one in RAW]}, {},
          STREAM._replace(origin="nvidia_dnf"), INSTALL, []),
         (EL, {**UNHELD, "packages.locks": [{"kind": "dnf_versionlock", "pattern": "nvidia-driver*-3:570.*", "path": "x"}],
