@@ -52,9 +52,9 @@ ode takes.","reference":"https://github.com/NVIDIA/open-gpu-kernel-modules"},
 remedy":"components: compute\\nOr choose another origin or version.","reference":"https://docs.nvidia.com/datacenter/te\
 sla/driver-installation-guide/"},
 "ND-ORIGIN-NOTHING":{"severity":"critical","message":"{origin} offers no complete driver for this node (version {wish})\
-","remedy":"origin: nvidia\\nWhere the origin should have drivers, look at its repositories, exclusions and pins: apt-c\
-ache policy, dnf repolist --all, zypper repos.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installati\
-on-guide/"},
+","remedy":"{set}\\nWhere the origin should have drivers, look at its repositories, exclusions and pins: apt-cache poli\
+cy, dnf repolist --all, zypper repos.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/\
+"},
 "ND-NO-FABRIC-MANAGER":{"severity":"critical","message":"this node has NVSwitches, and {origin} has no Fabric Manager o\
 f the version of a driver for {wish} ({version} was looked at)","remedy":"origin: nvidia\\nNVIDIA's repository has Fabr\
 ic Manager for each of its drivers; Ubuntu has it for -server drivers.","reference":"https://docs.nvidia.com/datacenter\

@@ -136,7 +136,8 @@ def _served(ask: _Ask, found: list[Deliverable]) -> list[Deliverable]:
     exact = order.wish.high == (*order.wish.low, 0)
     found = [one for one in found if exact or not one.superseded]
     if not found:
-        raise ask.stop("ND-ORIGIN-NOTHING")
+        look = {"apt": "apt-cache policy", "zypper": "zypper repos --details"}.get(ask.deliverer.manager, "dnf repolist --all")
+        raise ask.stop("ND-ORIGIN-NOTHING", _other_origin(ask), "origin", set=look)
     pool = [one for one in found if one.packages.flavour in flavours(ask.cards, one.branch)]
     if not pool:
         raise _Stop(*_from_choice(ask, _choice(ask, found), "ND-ORIGIN-NO-GPU", found))

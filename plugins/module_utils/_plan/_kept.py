@@ -14,7 +14,7 @@ from .._knowledge import delivery
 from ._cards import cards_of, flavours
 from ._deliverables import Deliverable, Index, filled
 from ._node_state import kernels_to_boot
-from ._packages_part import EXACT, Present, installed, kernels_of, names_of, revision_of, roles, sets_of
+from ._packages_part import Present, installed, kernels_of, names_of, revision_of, roles, sets_of, under_another_name
 from .order import Order
 
 __all__ = ["kept"]
@@ -49,13 +49,11 @@ def _of_one_piece(inventory: Inventory, there: Present) -> bool:
 
 
 def _has_exact(inventory: Inventory, order: Order, there: Present, index: Index) -> bool:
-    """Whether what goes with this version only is there or offered: Fabric Manager and its like, which Ubuntu has for -server sets."""
+    """Whether Fabric Manager, without which CUDA does not start, is there or offered for this version; Ubuntu has it for -server sets.
+    NSCQ and IMEX of this version come where they are offered."""
     asked, known = roles(inventory, order), installed(inventory)
     if "fabricmanager" in asked and not there.packages.server and any(row.server for row in sets_of(inventory, there.deliverer)):
         return False
-    for role, names in delivery.extras(there.deliverer.id, there.branch).items():
-        for name in names if role in EXACT and role in asked else ():
-            versions = [str(known.get(name, {}).get("version", "")), *(one.version for one in index.of(name))]
-            if there.version not in map(upstream_version, versions):
-                return False
-    return True
+    names = delivery.extras(there.deliverer.id, there.branch).get("fabricmanager", ()) if "fabricmanager" in asked else ()
+    return all(under_another_name(known, name, there.version) or there.version in {upstream_version(one.version) for one in index.of(name)}
+               for name in names)

@@ -29,6 +29,7 @@ from ._packages_part import (
     revision_of,
     roles,
     sets_of,
+    under_another_name,
 )
 from ._repositories import attempts
 from ._request import pinning_here
@@ -132,6 +133,8 @@ def _extras(inventory: Inventory, order: Order, there: There) -> Iterator[str]:
     known, wanted = installed(inventory), roles(inventory, order)
     for role, names in delivery.extras(there.deliverer.id, there.present.branch).items():
         for name in names if role in wanted else ():
+            if role in EXACT and under_another_name(known, name, there.present.version):
+                continue
             if name not in known:
                 yield f"{name} is not installed"
             elif role in EXACT and upstream_version(known[name]["version"]) != there.present.version:

@@ -20,7 +20,7 @@ from ._node_state import has_program, kernels_to_boot
 from .order import Order
 
 __all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present",
-           "revision_of", "sets_of"]
+           "revision_of", "sets_of", "under_another_name"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,160}", re.ASCII)
 
@@ -166,7 +166,8 @@ def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, inde
         if role in roles(inventory, order):
             for name in names:
                 fits = [one for one in index.of(name, deliverable.revision) if role not in EXACT or _same(one.version, deliverable)]
-                if fits and _newer_build(inventory, name, fits[0].version, deliverable):
+                other = name not in installed(inventory) and under_another_name(installed(inventory), name, deliverable.version)
+                if fits and (_newer_build(inventory, name, fits[0].version, deliverable) or (role in EXACT and other)):
                     continue
                 wanted += [Wanted(name, fits[0].version if _same(fits[0].version, deliverable) else None)] if fits else []
     return [*wanted, *(Wanted(name) for name in order.extra_packages)]
@@ -180,6 +181,13 @@ def _newer_build(inventory: Inventory, name: str, offered: str, deliverable: Del
 
 def _same(version: str, deliverable: Deliverable) -> bool:
     return upstream_version(version) == deliverable.version
+
+
+def under_another_name(known: Mapping[str, Mapping[str, Any]], name: str, version: str) -> bool:
+    """Whether a package of this version is there with or without a branch in its name: NVIDIA's nvidia-fabricmanager and the
+    nvidia-fabricmanager-580 of Ubuntu or of older releases are the same files, and exclude each other."""
+    stem = re.compile(re.escape(re.sub(r"-[0-9]{3,4}$", "", name)) + r"(?:-[0-9]{3,4})?", re.ASCII)
+    return any(stem.fullmatch(other) and upstream_version(str(entry.get("version") or "")) == version for other, entry in known.items())
 
 
 EXACT = ("fabricmanager", "nscq", "imex")  # of these only the driver's own version works

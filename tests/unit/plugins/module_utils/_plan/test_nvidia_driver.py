@@ -323,6 +323,17 @@ def test_a_pin_comes_alone_to_a_driver_that_nobody_offers_any_more() -> None:
     assert (again.status, again.steps) == ("nothing_to_do", ())
 
 
+@pytest.mark.parametrize(("profile", "changes", "status", "codes_then"), [
+    ("h100x8-healthy", {}, "nothing_to_do", []),  # its nvidia-fabricmanager-580 is what is called nvidia-fabricmanager elsewhere
+    ("h100x8-healthy", {"packages.installed.nvidia-fabricmanager-580.version": "580.82.07-1"}, "refused", ["ND-ORIGIN-NOTHING"]),
+])
+def test_fabric_manager_counts_under_either_name(profile: str, changes: dict[str, Any], status: str, codes_then: list[str]) -> None:
+    inventory = node(profile, {"packages.installed.linux-headers-generic": {"version": "5.15.0-164.174"}, **changes})
+    plan = Laboratory(inventory, order_of(), offer("ubuntu-22.04")).run()
+    assert (plan.status, codes(plan)) == (status, codes_then)
+    assert status != "refused" or plan.refusals[0].remedy.splitlines()[0] == "apt-cache policy"  # NVIDIA was asked already
+
+
 def test_a_flavour_that_is_asked_for_is_told_as_such() -> None:
     bare = planned(fresh("ubuntu-24.04", "A100-PCIE-40GB"), "ubuntu-24.04", flavour="proprietary")
     assert [reason for reason in bare.reasons if "kernel module" in reason] == ["kernel module: proprietary, as flavour says"]
