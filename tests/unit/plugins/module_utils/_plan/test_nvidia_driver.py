@@ -312,6 +312,28 @@ def test_what_is_lacking_comes_beside_a_driver_that_nobody_offers_any_more(optio
         assert (again.status, again.steps) == ("nothing_to_do", ())
 
 
+def test_a_driver_in_pieces_is_replaced_by_one_that_is_offered() -> None:
+    inventory = copy.deepcopy(after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580.65.06"}))
+    inventory.packages["installed"]["nvidia-utils-580"]["version"] = "580.82.07-0ubuntu1"
+    plan = Laboratory(inventory, order_of(version="580"), only_newest("ubuntu-24.04")).run()
+    assert plan.chosen is not None
+    assert (plan.chosen.version, codes(plan)) == ("580.95.05", [])
+
+
+@pytest.mark.parametrize(("has_module", "version"), [(True, "580.82.07"), (False, "580.95.05")])
+def test_prebuilt_modules_that_nobody_offers_any_more(has_module: bool, version: str) -> None:
+    """They stay where every kernel has one; else a driver that has modules for all is taken, of the same branch."""
+    inventory = copy.deepcopy(after("ubuntu-24.04", "A100-PCIE-40GB", {"version": "580"}))
+    for entry in inventory.packages["installed"].values():
+        entry["version"] = entry["version"].replace("580.95.05", "580.82.07")
+    for entry in inventory.kernel["installed"]:
+        entry["modules"] = {"nvidia": {"version": "580.82.07", "flavour": "open", "path": "/x"}} if has_module else {}
+    inventory.nvidia["driver"]["installed_version"] = "580.82.07"
+    plan = Laboratory(inventory, order_of(extra_packages=["make"]), only_newest("ubuntu-24.04")).run()
+    assert plan.chosen is not None
+    assert plan.chosen.version == version
+
+
 def test_a_pin_comes_alone_to_a_driver_that_nobody_offers_any_more() -> None:
     inventory = node("persistence-off", {"packages.installed.linux-headers-amd64": {"version": "6.12.57-1"}})
     archive = only_newest("trixie", "nvidia-debian13")
