@@ -12,6 +12,7 @@ from .._check._node import Node, address, at, join, name, passed_through
 from .._inventory._own import OWN_PREFERENCES
 from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
+from ._hold import set_by
 from ._node_state import packaged, users
 from ._refuse import refuse
 from ._runfile import UNINSTALLER
@@ -215,12 +216,12 @@ def held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Itera
 def _replaced(node: Node, lock: dict[str, Any]) -> bool:
     """Whether a plan replaces this lock itself: one of ours, or that of NVIDIA's pinning package, which goes with its driver."""
     record = node.get("packages.record") or {}
-    ours = {str(pattern) for entry in record.get("locks") or () for pattern in entry.get("patterns", ())}
+    ours = set_by(node, (str(pattern) for entry in record.get("locks") or () for pattern in entry.get("patterns", ())))
     path = str(lock.get("path"))
     pinned = "nvidia-driver-pinning" in path and any(
         str(name).startswith("nvidia-driver-pinning") for name in node.get("packages.installed") or {}
     )
-    return path.startswith(OWN_PREFERENCES) or str(lock.get("pattern")) in ours or pinned
+    return path.startswith(OWN_PREFERENCES) or lock in ours or pinned
 
 
 def _lock(node: Node, order: Order) -> Iterator[Refusal]:

@@ -69,6 +69,6 @@ def test_trouble(case: str, words: str | None) -> None:
 
 
 def test_the_locks_in_the_way_are_those_of_its_file() -> None:
-    locks = parse_versionlock_toml(SAID["versionlock"])
+    locks = parse_versionlock_toml(str(SAID["versionlock"]))
     assert locks == ["nvidia-driver-cuda evr = 3:580.95.05-1.fc44", "nvidia-driver-cuda-libs evr = 3:580.95.05-1.fc44"]
     assert locks_in_the_way(str(trouble("", SAID["locked"]["stderr"])), locks) == locks[:1]

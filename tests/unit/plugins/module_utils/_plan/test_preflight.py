@@ -60,6 +60,9 @@ DAEMON = {"health.gpu_holders": [holder("nvidia-persiste", 900, service=True)]}
 KUBELET = {"name": "kubelet", "node": "node1", "drained": False}
 SLURMD = {"name": "slurmd", "node": "node1", "drained": False}
 PIN = {"kind": "apt_pin", "pattern": "nvidia-* libcuda1", "path": "/etc/apt/preferences.d/site", "pin": "version 535.*", "priority": 1001}
+# dnf 5 lists the versions that packages had; the record has the patterns.
+LOCKED_5: dict[str, Any] = {"system.programs": ["dnf5"], "packages.locks": [
+    {"kind": "dnf_versionlock", "pattern": "nvidia-driver-cuda evr = 3:580.95.05-1.el9", "path": "/etc/dnf/versionlock.toml"}]}
 PINNING = {**PIN, "path": "/etc/apt/preferences.d/nvidia-driver-pinning-580.pref", "pin": "version 580.*"}
 HOLDER = {"pid": 812, "name": "unattended-upgr"}
 
@@ -107,6 +110,8 @@ HOLDER = {"pid": 812, "name": "unattended-upgr"}
             {"version": "595"},
             [],
         ),
+        ("rocky9-t4", LOCKED_5, {"version": "595"}, [("critical", "ND-LOCKED-VERSION", "packages")]),
+        ("rocky9-t4", {**LOCKED_5, "packages.record": {"locks": [{"patterns": ["nvidia-driver-cuda*-3:580.*"]}]}}, {"version": "595"}, []),
         (
             LOOSE,
             {"packages.locks": [PINNING], "packages.installed.nvidia-driver-pinning-580": {"version": "580-1"}},
