@@ -37,13 +37,15 @@ def no_hosts(output: str) -> str:
 
 # They have not yet passed from end to end (docs/roadmap.md): run by name, and by `make test-all`.
 _UNFINISHED = frozenset(("nvidia_debian", "nvidia_fleet", "nvidia_faults", "nvidia_role"))
+# Its image is of a Debian that changes from day to day, the only one with dnf 5.
+_UNSTEADY = frozenset(("nvidia_fedora",))
 UNFINISHED = "unfinished"  # their group
 
 
 def scenarios(everything: bool = False) -> list[Stage]:
     """One stage a scenario; `default` only creates and destroys for the others. everything: with what takes minutes more."""
     names = sorted(path.parent.name for path in _SCENARIOS.glob("*/molecule.yml") if path.parent.name != "default")
-    left_out = frozenset() if everything else _UNFINISHED
+    left_out = frozenset() if everything else _UNFINISHED | _UNSTEADY
     more = {"GPUFLEET_TEST_ALL": "1" if everything else ""}
     return [
         Stage(f"molecule/{name}", UNFINISHED if name in left_out else "molecule", (f"{{python}} -m molecule test --scenario-name {name}",),

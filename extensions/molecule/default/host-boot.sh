@@ -107,8 +107,8 @@ EOF
     done
     # Where the distribution is another one than the image's, its own kernel comes from its own repository.
     if [ -n "${2-}" ]; then
-        [ "$(sed -n 's/^ID=//p' /usr/lib/os-release)" = ubuntu ] || mkdir -p /boot/grub2
-        sh /fakegpu/checkout/extensions/molecule/default/host-distribution.sh "$2"
+        command -v apt-get >/dev/null || mkdir -p /boot/grub2
+        sh /fakegpu/checkout/extensions/molecule/default/host-distribution.sh "$2" "${3-}"
     fi
     update-grub
     # Not the folder itself: apt locks it, and hosts run side by side.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # First process of a simulated host: a root of its own, the kernel's edge of a profile, then the image's systemd.
-# usage: bash host.sh PROFILE [REPOSITORY], the local repository of a distribution that is not Debian. Mounted are the checkout as /fakegpu/checkout, /fakegpu/lib, /fakegpu/archives
+# usage: bash host.sh PROFILE [REPOSITORY [KERNEL]]: the distribution's local repository, and the package with its kernel. Mounted are the checkout as /fakegpu/checkout, /fakegpu/lib, /fakegpu/archives
 # (packages that an earlier host fetched), and /machine, which the root is copied to.
 #
 # The root is not a layer of the engine, for two reasons: dpkg and DKMS run several times faster outside one, and programs
