@@ -124,11 +124,19 @@ class Delegating:
     def _looked_after(self, job: str, folder: str, result: dict[str, Any], title: str, alive: Callable[[], bool]) -> dict[str, Any]:
         """Tell what a job is doing; its result as far as it is known, or a failure where nobody works on it any more."""
         if self._is_gone(job):
-            found = self._job(job, folder, "status")  # it may just have ended as it should
-            return found if found.get("finished") else {"failed": True, "finished": True, "msg": _GONE}
+            return self._ended(job, folder)
         doing = progress(str(self.command(COMMAND)["stdout"]))
         self.say(f"{title}{f': {doing}' if doing else ''}")
-        return result if alive() else {"failed": True, "msg": "another run took this node over while the connection was lost"}
+        if alive():
+            return result
+        if self._is_gone(job):  # a node that was restarted since has no lease either
+            return self._ended(job, folder)
+        return {"failed": True, "msg": "another run took this node over while the connection was lost"}
+
+    def _ended(self, job: str, folder: str) -> dict[str, Any]:
+        """The result of a job that nobody works on any more."""
+        found = self._job(job, folder, "status")  # it may just have ended as it should
+        return found if found.get("finished") else {"failed": True, "finished": True, "msg": _GONE}
 
     def _is_gone(self, job: str) -> bool:
         match = _JOB.fullmatch(job)

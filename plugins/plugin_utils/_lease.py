@@ -23,6 +23,7 @@ __all__ = ["STALE_MINUTES", "Lease", "LeaseError"]
 STALE_MINUTES = 3
 _WAIT_S = 5
 _HELD = 75  # EX_TEMPFAIL
+_LOST = 76
 # $1: take, renew or release; $2: our token; $3: who we are; $4: the token of a holder that is known to be gone.
 # flock makes looking and taking one act. `last` tells the next inspection from a plan that somebody else's run has made stale.
 _SCRIPT = f"""
@@ -35,7 +36,7 @@ take)
   if [ -n "$(find "$held" -mmin -{STALE_MINUTES} 2>/dev/null)" ] && [ "$holder" != "$4" ]; then cat "$held"; exit {_HELD}; fi
   cat "$last" 2>/dev/null
   echo "$2" >"$last" && echo "$2 $3" >"$held" ;;
-renew) [ "$holder" = "$2" ] && touch "$held" ;;
+renew) [ "$holder" = "$2" ] || exit {_LOST}; touch "$held" ;;
 release) [ "$holder" = "$2" ] && rm -f "$held" ;;
 esac
 """
@@ -79,8 +80,8 @@ class Lease:
             time.sleep(_WAIT_S)
 
     def renew(self) -> bool:
-        """Whether the node is still ours; to be called at least once a minute."""
-        return bool(self._run("renew")["rc"] == 0)
+        """Whether the node is still ours; to be called at least once a minute. A node that is down says nothing about that."""
+        return bool(self._run("renew")["rc"] != _LOST)
 
     def release(self) -> None:
         """Let the next run in; harmless where somebody else has taken over."""

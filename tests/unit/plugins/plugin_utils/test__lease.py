@@ -85,6 +85,10 @@ def test_another_run_is_waited_for_and_named(node: Command, tmp_path: Path) -> N
     assert said == ["waiting for another run on this node (process 1 on elsewhere), 20 s at most"]
 
 
+def test_a_node_that_is_down_is_not_lost_to_another_run() -> None:
+    assert Lease(lambda line: {"rc": 1, "stdout": "", "stderr": "container is not running"}).renew()
+
+
 def test_a_holder_that_renews_nothing_loses_it(node: Command, tmp_path: Path) -> None:
     another(tmp_path)
     old = time.time() - STALE_MINUTES * 60 - 61
