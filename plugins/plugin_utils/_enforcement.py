@@ -38,7 +38,9 @@ class Node(Protocol):
 def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
     """The result of the task. Nothing is changed in check mode, and none of the steps is begun before all are known to be possible."""
     if check_mode:
-        return _outcome.answered(node.inspect(options), diff)
+        answer = node.inspect(options)
+        lacking = _lacking(node, answer)
+        return _outcome.refused(answer, lacking, diff) if lacking else _outcome.answered(answer, diff)
     run = _Run(node, options, diff)
     if run.answer.get("status") != "change" or run.answer.get("failed"):
         return _outcome.answered(run.answer, diff)
@@ -64,6 +66,14 @@ def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -
             lease.release()
         except AnsibleConnectionFailure:
             node.say("the connection is lost; the node is free for the next run in a few minutes")
+
+
+def _lacking(node: Node, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Refusals for what this controller cannot do of a plan."""
+    if answer.get("status") != "change":
+        return []
+    python = (answer.get("node") or {}).get("dnf_python")
+    return obstacles(answer["plan"]["steps"], node.exists, node.core_version, python)
 
 
 class _Run:
@@ -117,11 +127,9 @@ class _Run:
 
     def obstacles(self) -> list[dict[str, Any]]:
         """Refusals of the steps as a whole, before the first one. A plan may be made without root, not done."""
-        if self.answer.get("status") != "change":
-            return []
-        python = (self.answer.get("node") or {}).get("dnf_python")
-        lacking = [{**one, "severity": "critical"} for one in self._refusals() if one["code"] == "ND-NO-ROOT"]
-        return lacking + obstacles(self.answer["plan"]["steps"], self._node.exists, self._node.core_version, python)
+        change = self.answer.get("status") == "change"
+        found = [{**one, "severity": "critical"} for one in self._refusals() if one["code"] == "ND-NO-ROOT"] if change else []
+        return found + _lacking(self._node, self.answer)
 
     def do(self, lease: Lease) -> dict[str, Any]:
         """The steps, then a last look."""

@@ -182,3 +182,18 @@ def test_a_failed_step_whose_node_is_gone_afterwards(tmp_path: Path) -> None:
     node = Played(tmp_path, [PLAN, AnsibleConnectionFailure("gone")], {"one": "taken over"})
     result = enforce(node, OPTIONS, False, False)
     assert (result["failed"], result["after"], result["verification"]) == (True, None, None)
+
+
+ZYPPER = Step("packages", "install", "", {"manager": "zypper", "install": [{"name": "a", "version": "1-1"}], "lock_timeout": 1}, True)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_the_controller_lacks_is_told_in_check_mode_too(tmp_path: Path, check_mode: bool) -> None:
+    class Bare(Played):
+        def exists(self, name: str) -> bool:
+            return not name.startswith("community.")
+
+    played = Bare(tmp_path, [answer(Plan("change", (ZYPPER,)))], {})
+    result = enforce(played, OPTIONS, check_mode, False)
+    assert (result["failed"], result["changed"], result["plan"]["status"], played.did) == (True, False, "refused", [])
+    assert "ND-COLLECTION-MISSING" in result["msg"]
