@@ -129,6 +129,7 @@ EOF
     if command -v ccache >/dev/null; then
         printf '%s\n' 'cache_dir = /fakegpu/archives/ccache' 'max_size = 1G' 'umask = 000' >/etc/ccache.conf
         for path in /usr/bin/*-linux-gnu*-gcc-[0-9]*; do ln -s ../../bin/ccache "/usr/local/bin/${path##*/}"; done
+        echo 'DPkg::Path "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";' >/etc/apt/apt.conf.d/98ccache
     fi
     : >/var/lib/fakegpu-edge
 fi
