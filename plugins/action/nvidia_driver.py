@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         node = Delegating(self, task_vars, self._limit_of_slow_steps())
         result = enforce(node, options, bool(self._task.check_mode), bool(self._task.diff))
         secret_free: dict[str, Any] = without_secrets(result)
-        if self._task.diff and secret_free.get("status") == "refused":
+        if self._task.diff and secret_free.get("status") in ("refused", "skipped"):
             node.say("\n".join(secret_free["text"]))  # callbacks show differences of what changes only
         return secret_free
 

@@ -1,9 +1,13 @@
 #!/bin/sh
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The modules lie in pieces until they are linked and signed on the machine; here they are only moved to their place.
+# The modules lie in pieces, which are no modules to depmod, until they are linked and signed on the machine; here they only move.
 set -e
 if [ "$1" = configure ]; then
-    cp /lib/modules/@KERNEL@/kernel/@PREBUILT_FOLDER@/bits/*.ko /lib/modules/@KERNEL@/kernel/@PREBUILT_FOLDER@/
+    folder=/lib/modules/@KERNEL@/kernel/@PREBUILT_FOLDER@
+    for part in "$folder"/bits/*.o; do
+        name=${part##*/}
+        cp "$part" "$folder/${name%.o}.ko"
+    done
     depmod @KERNEL@ || true
 fi
