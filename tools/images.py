@@ -80,8 +80,8 @@ _NO_APT = "rm -rf /usr/bin/apt* /usr/bin/dpkg* /usr/sbin/dpkg* /usr/lib/apt /usr
 _NO_DNF = "rm -rf /usr/bin/dnf* /usr/lib/python3/dist-packages/dnf* /etc/dnf /etc/yum* /var/lib/dnf /var/cache/dnf"
 _NO_ZYPPER = "rm -rf /usr/bin/zypper /usr/sbin/zypper* /etc/zypp /var/cache/zypp /var/lib/zypp"
 _NO_RPM = "rm -rf /usr/bin/rpm* /usr/lib/rpm /var/lib/rpm /etc/rpm"
-_ONLY_APT = f"{_NO_DNF}; {_NO_ZYPPER}; {_NO_RPM};" \
-    " rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap"
+_ONLY_APT = "\n".join((_NO_DNF, _NO_ZYPPER, _NO_RPM,
+                       "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap"))
 
 
 # In Debian it comes with other plugins, on EL it is a package of its own: the local repository's brings it back.

@@ -24,7 +24,7 @@ case $ID in
     debian | ubuntu)
         components="main restricted multiverse" kernel=linux-generic
         [ "$ID" = ubuntu ] || components=main kernel=linux-image-amd64
-        cat >/etc/apt/sources.list.d/$ID.sources <<S
+        cat >"/etc/apt/sources.list.d/$ID.sources" <<S
 Types: deb
 URIs: file:$at/$1
 Suites: $VERSION_CODENAME $VERSION_CODENAME-updates $VERSION_CODENAME-security
@@ -33,7 +33,7 @@ Signed-By: $at/$1/repository-key.asc
 S
         # A suite that the smaller repositories do not have.
         for suite in "$VERSION_CODENAME" "$VERSION_CODENAME-updates" "$VERSION_CODENAME-security"; do
-            [ -d "$at/$1/dists/$suite" ] || sed -i "s/ $suite\b//" /etc/apt/sources.list.d/$ID.sources
+            [ -d "$at/$1/dists/$suite" ] || sed -i "s/ $suite\b//" "/etc/apt/sources.list.d/$ID.sources"
         done
         apt-get --quiet --quiet update
         DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --yes install initramfs-tools "${2:-$kernel}" ;;

@@ -51,8 +51,8 @@ def test_parse_record() -> None:
         ('{"schema_version": 1, "files": "/etc/x"}', "files is no list"),
         ('{"schema_version": 1, "files": ["../etc/x"]}', "files has something else than absolute paths"),
         ('{"schema_version": 1, "locks": ["a"]}', "repositories, locks or way_back has something else than objects"),
-            ('{"schema_version": 1, "way_back": [{"undo": ["rm", "x"]}]}', "way_back has something else than commands"),
-            ('{"schema_version": 1, "way_back": [{"undo": "rm x", "packages": ["x"]}]}', "way_back has something else than commands"),
+        ('{"schema_version": 1, "way_back": [{"undo": ["rm", "x"]}]}', "way_back has something else than commands"),
+        ('{"schema_version": 1, "way_back": [{"undo": "rm x", "packages": ["x"]}]}', "way_back has something else than commands"),
     ],
 )
 def test_a_broken_record_is_refused(text: str, message: str) -> None:

@@ -57,8 +57,12 @@ SUMMARY = "E: Some index files failed to download. They have been ignored, or ol
         pytest.param(
             "", f"E: Release file for {URL}/dists/stable/InRelease is expired (invalid since 1d). Updates for this repository will not be "
                 "applied.\n",
-            [("out_of_date", f"Release file for {URL}/dists/stable/InRelease is expired (invalid since 1d). Updates for this repository "
-                               "will not be applied.", STABLE)],
+            [(
+                "out_of_date",
+                f"Release file for {URL}/dists/stable/InRelease is expired (invalid since 1d)."
+                " Updates for this repository will not be applied.",
+                STABLE,
+            )],
             id="expired",
         ),
         pytest.param(
