@@ -28,8 +28,8 @@ FLEET = 200  # local hosts
 
 def ansible(module: str, *arguments: str) -> list[str]:
     """An ad-hoc call of a module with the ansible of our own environment."""
-    return [str(Path(sys.executable).with_name("ansible")), *arguments, "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}",
-            "-m", module]
+    interpreter = json.dumps({"ansible_python_interpreter": sys.executable})  # key=value would end at a blank in its path
+    return [str(Path(sys.executable).with_name("ansible")), *arguments, "-c", "local", "-e", interpreter, "-m", module]
 
 
 def ad_hoc(rounds: int) -> list[Measurement]:
