@@ -22,7 +22,7 @@ from ._plan._repositories import base_url
 from ._plan.nvidia_driver import Attempt
 from ._plan.order import Order, OrderError
 from ._plan.steps import Plan, Refusal
-from ._plan.text import next_command, screen
+from ._plan.text import pointing, screen
 from ._plan.verify import verify
 
 __all__ = ["Fetch", "inspect"]
@@ -65,7 +65,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     verification = verify(inventory, order)
     before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
     reasons = list(plan.reboot_reasons) or _later(plan, verification)
-    findings = [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))]
+    # In a refusal they would bury what stands in the way.
+    findings = [] if plan.status == "refused" else [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))]
     if reasons and plan.status == "nothing_to_do":
         plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order)))
     answer = {
@@ -75,7 +76,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
         "before": before,
         "after": nvidia_driver.predict(inventory, plan) or None if plan.status == "change" else before,
         "verification": as_plain(verification),
-        "findings": [] if plan.status == "refused" else findings,  # they would bury what stands in the way
+        "findings": findings,
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
         "text": screen(plan, before, verification, closure.download_kib, findings),
@@ -124,9 +125,8 @@ def _failure(plan: Plan, verification: Any, findings: Sequence[Mapping[str, Any]
         return {"failed": True, "msg": "nothing was changed: " + "; ".join(_told(one) for one in told)}
     if plan.status == "nothing_to_do" and verification.status == "failed":
         broken = "; ".join(f"{link.link}: {link.reason}" for link in verification.links if link.state == "broken")
-        command = next_command(findings)
-        then = f" -> {command}" if command else ""
-        return {"failed": True, "msg": f"there is nothing that this module could do, and the driver does not work: {broken}{then}"}
+        message = f"there is nothing that this module could do, and the driver does not work: {broken}{pointing(findings)}"
+        return {"failed": True, "msg": message}
     return {}
 
 

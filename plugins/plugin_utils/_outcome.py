@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import merged
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import next_command, refused_screen
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import pointing, refused_screen
 
 __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
@@ -54,8 +54,7 @@ def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, dif
     elif verification.get("status") == "failed":
         broken = [link for link in verification["links"] if link["state"] == "broken"]
         told = "; ".join(f"{link['link']}: {link['reason']}" for link in broken)
-        command = next_command(after.get("findings") or ())
-        then = f" -> {command}" if command else ""
+        then = pointing(after.get("findings") or ())
         result |= {"failed": True, "msg": f"all steps are done, and the driver is not what was asked for: {told or 'unknown'}{then}"}
     elif after.get("status") == "change":
         left = "; ".join(step["what"] for step in after["plan"]["steps"])

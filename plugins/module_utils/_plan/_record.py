@@ -10,7 +10,7 @@ from typing import Any
 from .._inventory._inventory import Inventory
 from .._inventory._own import PREFERENCES, RECORD
 from .._packages.types import Change, Repository
-from ._way_back import KEY, as_text, journal
+from ._way_back import KEY, as_text, closed, journal
 from .steps import Step
 
 __all__ = ["closing_step", "record_step"]
@@ -44,18 +44,18 @@ def record_step(
     if after == {"packages": {}, "asked": [], "files": [], "repositories": [], "locks": [], **before}:
         return []
     way_back = journal(inventory, steps, changes)
-    return [_written({**after, KEY: way_back} if way_back else after, "state: absent takes back what stands there and nothing else")]
+    content = as_text({**after, KEY: way_back} if way_back else after)
+    return [_written(content, "state: absent takes back what stands there and nothing else")]
 
 
 def closing_step(inventory: Inventory) -> list[Step]:
     """For a node where nothing else is left to do: the end of a change whose run was cut off after its last step."""
-    before: Mapping[str, Any] = inventory.packages.get("record") or {}
-    kept = {key: value for key, value in before.items() if key != KEY}
-    return [_written(kept, "a run that was cut off had done all of it")] if before.get(KEY) else []
+    content = closed(inventory, ())
+    return [_written(content, "a run that was cut off had done all of it")] if content is not None else []
 
 
-def _written(record: Mapping[str, Any], reason: str) -> Step:
-    return Step("file", f"write {RECORD}", reason, {"path": RECORD, "content": as_text(record), "mode": "0600"})
+def _written(content: str, reason: str) -> Step:
+    return Step("file", f"write {RECORD}", reason, {"path": RECORD, "content": content, "mode": "0600"})
 
 
 def _paths(repositories: Iterable[Repository]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from .._check._clean import clean
 from .steps import Plan, Refusal, Step, Verification
 
-__all__ = ["next_command", "refused_screen", "screen"]
+__all__ = ["pointing", "refused_screen", "screen"]
 
 WIDTH = 100
 _LABEL = 13
@@ -42,6 +42,12 @@ def next_command(findings: Sequence[Mapping[str, Any]]) -> str | None:
     """What to type for a driver that is broken in a way that no plan mends: the remedy of the first critical finding about it."""
     critical = [one for one in findings if one["severity"] == "critical" and str(one["code"]).startswith(("NV-", "GPU-"))]
     return str(critical[0]["remedy"]).partition("\n")[0] if critical else None
+
+
+def pointing(findings: Sequence[Mapping[str, Any]]) -> str:
+    """The end of a message that names the next command, with its arrow; empty where there is none."""
+    command = next_command(findings)
+    return f" -> {command}" if command else ""
 
 
 def refused_screen(text: Sequence[str], refusals: Sequence[Refusal]) -> list[str]:
