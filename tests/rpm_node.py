@@ -55,7 +55,7 @@ class Told(Host):
             raise HostError("not_found", f"{path}: not there")
         return self.files[path]
 
-    def run(self, argv: Sequence[str], timeout: float = 10.0) -> Output:
+    def run(self, argv: Sequence[str], timeout: float = 10.0, user: str | None = None) -> Output:
         self.asked.append([str(word) for word in argv])
         for word, output in self.answers.items():
             if word in argv or word == argv[0]:

@@ -105,10 +105,17 @@ class Child:
             time.sleep(0.002)
 
 
-def start_program(argv: Sequence[str], environment: dict[str, str]) -> Child:
-    """Start a program. Its streams are "stdout" and "stderr"; "exec" holds the error number if it could not be executed."""
+def start_program(argv: Sequence[str], environment: dict[str, str], user: str | None = None) -> Child:
+    """Start a program, with `user` (root only) as that user. Its streams are "stdout" and "stderr"; "exec" holds the error number if
+    it could not be executed, or in words why it could not become the user."""
 
     def body(streams: dict[str, int]) -> int:
+        if user is not None:
+            try:
+                environment.update(_become(user))
+            except (LookupError, OSError) as error:
+                os.write(streams["exec"], str(error.args[0] if isinstance(error, LookupError) else error).encode())
+                return 126
         os.dup2(streams["stdout"], 1)
         os.dup2(streams["stderr"], 2)
         # Python ignores SIGPIPE, and a program would inherit that: one that writes for ever could outlive us.
@@ -122,6 +129,24 @@ def start_program(argv: Sequence[str], environment: dict[str, str]) -> Child:
         return 127
 
     return _fork(["stdout", "stderr", "exec"], body)
+
+
+def _become(user: str) -> dict[str, str]:
+    """Give up root for an account: its group, its other groups as the account database has them, its number; no way back. Returns
+    what of the environment is the user's own. In a child, since a directory service may take its time."""
+    import pwd
+    import warnings  # noqa: F401 - execvpe wants it, and the user may not be allowed to read our Python
+
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise LookupError(f"there is no user {user}") from None
+    os.setgid(account.pw_gid)
+    os.initgroups(user, account.pw_gid)
+    os.setuid(account.pw_uid)
+    os.umask(0o022)
+    os.chdir("/")  # where we are, the user may not be allowed to be
+    return {"HOME": account.pw_dir, "USER": user, "LOGNAME": user, "SHELL": account.pw_shell or "/bin/sh"}
 
 
 def start_function(function: Callable[[], bytes]) -> Child:

@@ -36,7 +36,7 @@ class RecordingHost(Host):
     def __init__(self, host: Host) -> None:
         self._host, self.root = host, host.root
         self._seen: dict[str, dict[str, Any]] = {"files": {}, "dirs": {}, "links": {}, "probes": {}}
-        self._commands: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._commands: dict[tuple[str | None, ...], dict[str, Any]] = {}
 
     def read(self, path: str, limit: int = FILE_LIMIT, deadline: float | None = None) -> bytes:
         try:
@@ -75,11 +75,11 @@ class RecordingHost(Host):
     def prefetch(self, argv: Sequence[str]) -> None:
         self._host.prefetch(argv)
 
-    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
-        entry: dict[str, Any] = {"argv": list(argv)}
-        self._commands[tuple(argv)] = entry
+    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT, user: str | None = None) -> Output:
+        entry: dict[str, Any] = {"argv": list(argv), **({} if user is None else {"user": user})}
+        self._commands[(user, *argv)] = entry
         try:
-            output = self._host.run(argv, timeout)
+            output = self._host.run(argv, timeout, user)
         except HostError as error:
             entry["error"] = error.code
             raise
@@ -119,7 +119,7 @@ class ReplayHost(Host):
     def __init__(self, document: dict[str, Any]) -> None:
         self._files, self._links = document["files"], document["links"]
         self._probes, self._dirs = document["probes"], _directories(document)
-        self._commands = {_command_key(entry["argv"]): entry for entry in document["commands"]}
+        self._commands = {_command_key(entry["argv"], entry.get("user")): entry for entry in document["commands"]}
 
     def _resolve(self, path: str, follow_last: bool = True) -> str:
         """The recorded path behind links, as far as links are recorded."""
@@ -166,11 +166,12 @@ class ReplayHost(Host):
     def link(self, path: str) -> str:
         return str(self._find(self._links, path, follow_last=False))
 
-    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
-        entry = self._commands.get(_command_key(argv))
+    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT, user: str | None = None) -> Output:
+        entry = self._commands.get(_command_key(argv, user))
         error = (entry or {"error": "not_found"}).get("error")
-        if entry is None or error in ("not_found", "not_permitted"):
-            raise HostError(error or "not_found", f"{argv[0]}: not recorded" if entry is None else f"{argv[0]}: {error}")
+        if entry is None or error in ("not_found", "not_permitted", "refused"):
+            name = argv[0] if user is None else f"{argv[0]} as {user}"
+            raise HostError(error or "not_found", f"{name}: not recorded" if entry is None else f"{name}: {error}")
         stdout, stderr = str(entry.get("stdout") or ""), str(entry.get("stderr") or "")
         if "signal" in entry:
             return Output(None, stdout, stderr, "crashed", int(entry["signal"]))
@@ -218,6 +219,8 @@ def _check_entries(document: dict[str, Any], name: str) -> None:
             raise EvidenceError(f"{name}: each command needs an argv, a list of words")
         if not all(isinstance(entry.get(key, 0), int) for key in ("rc", "signal")):
             raise EvidenceError(f"{name}: rc and signal of {argv[0]} must be whole numbers")
+        if not isinstance(entry.get("user", ""), str):
+            raise EvidenceError(f"{name}: user of {argv[0]} must be a name")
     for key, kinds in (("files", (str, dict)), ("links", (str, dict)), ("dirs", (list, dict))):
         for path, entry in document[key].items():
             if not (path.startswith("/") and isinstance(entry, kinds)):
@@ -226,8 +229,8 @@ def _check_entries(document: dict[str, Any], name: str) -> None:
                 raise EvidenceError(f"{name}: dirs: {path[:80]!r} must be a list of names")
 
 
-def _command_key(argv: Sequence[str]) -> tuple[str, ...]:
-    return (posixpath.basename(argv[0]), *argv[1:])
+def _command_key(argv: Sequence[str], user: str | None = None) -> tuple[str | None, ...]:
+    return (user, posixpath.basename(argv[0]), *argv[1:])
 
 
 def _decode(entry: Any, path: str) -> bytes:

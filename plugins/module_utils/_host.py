@@ -80,8 +80,9 @@ class Host:
         """The text of a symbolic link."""
         raise NotImplementedError
 
-    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
-        """Run a program with a C locale. Not installed raises HostError("not_found")."""
+    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT, user: str | None = None) -> Output:
+        """Run a program with a C locale. Not installed raises HostError("not_found"). With `user` it runs with the rights of that
+        account and nothing of our environment; HostError("not_permitted") where we are not root, "refused" without such an account."""
         raise NotImplementedError
 
     def prefetch(self, argv: Sequence[str]) -> None:
@@ -182,18 +183,21 @@ class LiveHost(Host):
             with contextlib.suppress(HostError):  # `run` will try again and say it
                 self._started.setdefault(tuple(argv), _start(argv[0], lambda: start_program(argv, _environment())))
 
-    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT) -> Output:
+    def run(self, argv: Sequence[str], timeout: float = DEFAULT_TIMEOUT, user: str | None = None) -> Output:
         if self._rooted:
             raise HostError("not_found", f"{argv[0]}: no command is run for another root")
+        if user is not None and os.geteuid() != 0:
+            raise HostError("not_permitted", f"{argv[0]} as {user}: only root can run it as somebody else")
         name = os.path.basename(argv[0])
-        child = self._started.pop(tuple(argv), None)
+        child = self._started.pop(tuple(argv), None) if user is None else None
         if child is None:
             _refuse_second(name)
-            child = _start(argv[0], lambda: start_program(argv, _environment()))
+            child = _start(argv[0], lambda: start_program(argv, _environment() if user is None else _bare_environment(), user))
         child.collect(time.monotonic() + timeout, OUTPUT_LIMIT)
         failure = bytes(child.data["exec"])
         if failure:
-            raise error_of(OSError(int(failure), ""), argv[0])
+            raise error_of(OSError(int(failure), ""), argv[0]) if failure.isdigit() else HostError(
+                "refused", f"{argv[0]} as {user}: {failure.decode('utf-8', 'replace')}")
         stdout, stderr = (child.data[stream].decode("utf-8", "replace") for stream in ("stdout", "stderr"))
         if child.abandoned:
             _Marker(name).write(child.pid)
@@ -285,7 +289,12 @@ def _environment() -> dict[str, str]:
     known = os.environ.get("PATH", "").split(":")
     path = [*[folder for folder in known if folder.startswith("/")], *[folder for folder in _EXTRA_PATH if folder not in known]]
     kept = {name: os.environ[name] for name in ("HOME", "USER", "XDG_RUNTIME_DIR", *_PROXIES) if name in os.environ}
-    return {**kept, "PATH": ":".join(path), "LC_ALL": "C", "LANG": "C", "LANGUAGE": "C", "TERM": "dumb", "NO_COLOR": "1"}
+    return {**kept, **_bare_environment(), "PATH": ":".join(path)}
+
+
+def _bare_environment() -> dict[str, str]:
+    """What every program gets, whoever runs it."""
+    return {"PATH": ":".join(_EXTRA_PATH), "LC_ALL": "C", "LANG": "C", "LANGUAGE": "C", "TERM": "dumb", "NO_COLOR": "1"}
 
 
 def _refuse_second(name: str) -> None:

@@ -116,15 +116,15 @@ class Source:
         target = self.link(path)
         return posixpath.basename(target.rstrip("/")) or None if target else None
 
-    def run(self, *argv: str, timeout: float | None = None) -> Output | None:
-        """What came of a command; None where it is not installed. A timeout or a crash is noted here, an exit status is the
-        reader's business."""
+    def run(self, *argv: str, timeout: float | None = None, user: str | None = None) -> Output | None:
+        """What came of a command, run by us or with the rights of `user`; None where it is not installed. A timeout or a crash is
+        noted here, an exit status is the reader's business."""
         seconds = timeout or self.timeout
         try:
-            output = self.host.run(argv, seconds)
+            output = self.host.run(argv, seconds, user)
         except HostError as error:
             self._failed(error)
-            return None if error.code in ("not_found", "not_permitted") else Output(None, "", "", "timeout")
+            return None if error.code in ("not_found", "not_permitted", "refused") else Output(None, "", "", "timeout")
         if output.error:
             how = {"timeout": f"no answer within {seconds:g} s", "truncated": "more output than is sensible",
                    "crashed": f"ended by signal {output.signal}"}[output.error]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import EvidenceError, RecordingHost, ReplayHost, load
-from ansible_collections.gpufleet.node.plugins.module_utils._host import HostError, LiveHost
+from ansible_collections.gpufleet.node.plugins.module_utils._host import Host, HostError, LiveHost, Output
 
 UUID = "GPU-5c1a3f0e-93a1-4b7c-8d2e-0123456789ab"
 
@@ -95,6 +95,7 @@ def test_directories_are_implied_and_links_followed() -> None:
         ('{"evidence": 1, "commands": {"a": 1}}', "commands must be a list"),
         ('{"evidence": 1, "commands": [{}]}', "each command needs an argv"),
         ('{"evidence": 1, "commands": [{"argv": ["x"], "rc": "0"}]}', "rc and signal of x must be whole numbers"),
+        ('{"evidence": 1, "commands": [{"argv": ["x"], "user": 4711}]}', "user of x must be a name"),
         ('{"evidence": 1, "files": {"relative": "x"}}', "is not an absolute path"),
         ('{"evidence": 1, "dirs": {"/x": [1]}}', "must be a list of names"),
         ("[" * 100_000, "it is no JSON"),
@@ -148,3 +149,23 @@ def test_a_host_name_that_is_a_word_of_recordings_takes_nothing_away(monkeypatch
     document = recorder.document("test")
     assert document["files"] == {"/etc/os-release": "ID=debian\n", "/sys/module/nvidia/version": "580\n"}
     assert [command["stdout"] for command in document["commands"]] == [xml, log]
+
+
+def test_a_command_of_a_user_is_another_one_than_ours() -> None:
+    class Machine(Host):
+        def run(self, argv: Any, timeout: float = 1.0, user: str | None = None) -> Output:
+            if user == "mallory":
+                raise HostError("refused", "id as mallory: there is no user mallory")
+            return Output(0, f"{user or 'root'}\n", "")
+
+    recorder = RecordingHost(Machine())
+    recorder.run(["id", "-un"])
+    recorder.run(["/usr/bin/id", "-un"], user="alice")
+    with pytest.raises(HostError):
+        recorder.run(["id", "-un"], user="mallory")
+    host = load(json.dumps(recorder.document("test")))
+    assert [host.run(["id", "-un"]).stdout, host.run(["id", "-un"], user="alice").stdout] == ["root\n", "alice\n"]
+    for user, code in (("mallory", "refused"), ("bob", "not_found")):
+        with pytest.raises(HostError) as caught:
+            host.run(["id", "-un"], user=user)
+        assert caught.value.code == code

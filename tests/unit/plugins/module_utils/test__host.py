@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -255,3 +257,87 @@ def test_another_root_leaks_nothing_of_the_running_system(tmp_path: Path) -> Non
     with pytest.raises(HostError) as caught:
         host.run(["uname", "-r"])
     assert caught.value.code == "not_found"
+
+
+ACCOUNTS = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nalice:x:4711:4712:Alice:/home/alice:/bin/zsh\n",
+    "group": "root:x:0:\nalice:x:4712:\nrender:x:4713:bob,alice\nvideo:x:4714:bob\nusers:x:4715:alice\n",
+}
+ASK = """
+import json, sys
+from ansible_collections.gpufleet.node.plugins.module_utils._host import HostError, LiveHost
+answers = []
+for line in sys.argv[2:]:
+    try:
+        answers.append(LiveHost().run(line.split("|"), 10, sys.argv[1])[:3])
+    except HostError as error:
+        answers.append([error.code, str(error)])
+print(json.dumps(answers))
+"""
+
+
+def as_user(tmp_path: Path, user: str, *lines: str) -> list[list[Any]]:
+    """What came of command lines run as a user of ACCOUNTS, in a mount namespace whose account database is this one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    for name, text in ACCOUNTS.items():
+        (tmp_path / name).write_text(text)
+    mounts = " && ".join(f"mount --bind {tmp_path}/{name} /etc/{name}" for name in ACCOUNTS)
+    if subprocess.run(["unshare", "--mount", "sh", "-c", mounts], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace of its own is allowed here")
+    command = ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh", PYTHON, "-c", ASK, user, *lines]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HSA_OVERRIDE_GFX_VERSION": "10.3.0", "XDG_RUNTIME_DIR": "/run"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found: list[list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_a_program_runs_with_the_rights_of_a_user(tmp_path: Path) -> None:
+    whole = as_user(tmp_path, "alice", "id|-un", "id|-Gn", "id|-u", "cat|/etc/shadow", "sh|-c|pwd; umask", "env")
+    name, groups, number, secret, place, environment = whole
+    assert name == [0, "alice\n", ""]
+    assert sorted(groups[1].split()) == ["alice", "render", "users"]
+    assert number == [0, "4711\n", ""]
+    assert (secret[0], secret[1], "Permission denied" in secret[2]) == (1, "", True)
+    assert place == [0, "/\n0022\n", ""]
+    rows = dict(row.partition("=")[::2] for row in environment[1].splitlines())
+    assert {key: rows.pop(key) for key in ("HOME", "USER", "LOGNAME", "SHELL")} == {
+        "HOME": "/home/alice", "USER": "alice", "LOGNAME": "alice", "SHELL": "/bin/zsh"}
+    assert set(rows) == {"PATH", "LC_ALL", "LANG", "LANGUAGE", "TERM", "NO_COLOR"}
+
+
+def test_the_user_has_no_way_back_to_root(tmp_path: Path) -> None:
+    code, text, _stderr = as_user(tmp_path, "alice", "cat|/proc/self/status")[0]
+    rows = {key: value.split() for key, _colon, value in (line.partition(":") for line in text.splitlines())}
+    assert (code, rows["Uid"], rows["Gid"], sorted(rows["Groups"])) == (0, ["4711"] * 4, ["4712"] * 4, ["4712", "4713", "4715"])
+    assert {rows[key][0] for key in ("CapPrm", "CapEff")} == {"0" * 16}
+
+
+def test_an_unknown_user_is_refused_and_a_missing_program_is_not_found(tmp_path: Path) -> None:
+    assert as_user(tmp_path, "mallory", "id|-un") == [["refused", "id as mallory: there is no user mallory"]]
+    assert as_user(tmp_path, "alice", "no-such-program") == [["not_found", "no-such-program: not there"]]
+
+
+def test_without_root_nobody_runs_anything_as_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostError) as caught:
+        LiveHost().run(["id"], user="nobody")
+    assert (caught.value.code, str(caught.value)) == ("not_permitted", "id as nobody: only root can run it as somebody else")
+
+
+def test_a_program_of_a_user_has_its_deadline(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    began = time.monotonic()
+    output = LiveHost().run(["sh", "-c", "echo half; sleep 60"], timeout=0.7, user="nobody")
+    assert (output.error, output.stdout) == ("timeout", "half\n")
+    assert time.monotonic() - began < 5
+
+
+def test_what_was_started_before_is_not_taken_for_a_user() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    host = LiveHost()
+    host.prefetch(["id", "-u"])
+    assert host.run(["id", "-u"], user="nobody").stdout != "0\n"
+    assert host.run(["id", "-u"]).stdout == "0\n"

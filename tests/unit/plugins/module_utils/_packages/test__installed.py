@@ -53,7 +53,7 @@ class Rpm(Host):
     def __init__(self, answers: dict[str, str]) -> None:
         self.answers = answers
 
-    def run(self, argv: Sequence[str], timeout: float = 10.0) -> Output:
+    def run(self, argv: Sequence[str], timeout: float = 10.0, user: str | None = None) -> Output:
         if argv[0] != "rpm":
             raise HostError("not_found", f"{argv[0]}: not there")
         words = " ".join(word for word in argv[2:] if word not in ("--", "--qf") and FIELD not in word)
