@@ -23,15 +23,23 @@ DATE = "Sat, 01 Nov 2025 00:00:00 UTC"
 
 def write(repository: Repository, root: Path) -> list[Path]:
     """All packages and indexes below root; the Release files, which wait for their signature."""
+    return [release for folder in sorted({package.folder for package in repository.packages})
+            for release in _folder(repository, root / folder, folder)]
+
+
+def _folder(repository: Repository, root: Path, name: str) -> Iterable[Path]:
+    """What one archive of the repository holds."""
     stanzas: dict[tuple[str, str], list[str]] = {}
     for package in repository.packages:
+        if package.folder != name:
+            continue
         place = Path("pool", package.component, file_name(package)) if repository.layout == "suites" else Path(file_name(package))
         content = binary(package)
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_bytes(content)
         tail = f"Filename: {place}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
         stanzas.setdefault((package.suite, package.component), []).append(control(package) + tail)
-    return list(_indexes(repository, root, stanzas))
+    return _indexes(repository, {**repository.release, **repository.folders.get(name, {})}, root, stanzas)
 
 
 def file_name(package: Package) -> str:
@@ -89,7 +97,7 @@ def _tar(files: Mapping[str, File]) -> bytes:
     return gzip.compress(raw.getvalue(), 1, mtime=0)
 
 
-def _indexes(repository: Repository, root: Path, stanzas: dict[tuple[str, str], list[str]]) -> Iterable[Path]:
+def _indexes(repository: Repository, told: Mapping[str, str], root: Path, stanzas: Mapping[tuple[str, str], list[str]]) -> Iterable[Path]:
     components = sorted({component for _suite, component in stanzas})
     for suite in sorted({suite for suite, _component in stanzas}):
         base = root if repository.layout == "flat" else root / "dists" / suite
@@ -99,12 +107,12 @@ def _indexes(repository: Repository, root: Path, stanzas: dict[tuple[str, str], 
             text = "\n".join(stanzas.get((suite, component), [])).encode()
             (folder / "Packages").write_bytes(text)
             (folder / "Packages.gz").write_bytes(gzip.compress(text, 1, mtime=0))
-        yield _release(repository, base, suite, components)
+        yield _release(repository, told, base, suite, components)
 
 
-def _release(repository: Repository, base: Path, suite: str, components: list[str]) -> Path:
+def _release(repository: Repository, told: Mapping[str, str], base: Path, suite: str, components: list[str]) -> Path:
     # Metadata of a flat repository names neither suite nor components, as NVIDIA's does.
-    fields = dict(repository.release)
+    fields = dict(told)
     if repository.layout == "suites":
         fields |= {"Suite": suite, "Codename": fields.get("Codename", suite), "Components": " ".join(components)}
     fields |= {"Architectures": ARCHITECTURE, "Date": DATE}

@@ -19,8 +19,9 @@ HERE = Path(__file__).parent
 RELATIONS = ("depends", "recommends", "suggests", "provides", "conflicts", "replaces", "breaks", "obsoletes", "supplements")
 PACKAGE_KEYS = {"name", "version", "architecture", "section", "multi_arch", "summary", "vendor", "source", "each", "files", "scripts",
                 "streams", *RELATIONS}
-REPOSITORY_KEYS = {"kind", "key", "layout", "with", "outside", "release", "defaults", "variables", "streams", "contents"}
-ENTRY_KEYS = {"part", "rows", "packages", "suite", "component", "streams"}
+REPOSITORY_KEYS = {"kind", "key", "layout", "with", "outside", "release", "folders", "defaults", "variables", "streams", "contents"}
+ENTRY_KEYS = {"part", "rows", "packages", "folder", "suite", "component", "streams"}
+PART_KEYS = {"packages", "variables"}
 FILE_KEYS = {"text", "file", "link", "module", "mode"}
 SCRIPTS = {"deb": {"preinst", "postinst", "prerm", "postrm"}, "rpm": {"pre", "post", "preun", "postun", "posttrans"}}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
@@ -48,6 +49,7 @@ class Package:
     relations: Mapping[str, tuple[str, ...]]
     files: Mapping[str, File]
     scripts: Mapping[str, str]
+    folder: str = ""
     suite: str = ""
     component: str = ""
     section: str = "misc"
@@ -60,7 +62,8 @@ class Package:
 @dataclasses.dataclass(frozen=True)
 class Repository:
     """A whole repository. kind: deb | rpm; layout: suites | flat (deb); beside: repositories that machines have with this one;
-    outside: names that their roots have anyway; release: fields of the Release file; streams: names of module streams."""
+    outside: names that their roots have anyway; release: fields of the Release file, folders: those that a folder has besides;
+    streams: names of module streams."""
 
     name: str
     kind: str
@@ -69,6 +72,7 @@ class Repository:
     beside: tuple[str, ...]
     outside: tuple[str, ...]
     release: Mapping[str, str]
+    folders: Mapping[str, Mapping[str, str]]
     streams: Mapping[str, Any]
     packages: tuple[Package, ...]
 
@@ -95,7 +99,7 @@ def load(name: str) -> Repository:
         packages += _entry(raw, entry, f"{where}: contents[{at}]")
     return Repository(name=name, kind=kind, layout=raw.get("layout", "suites" if kind == "deb" else "flat"), key=raw.get("key", "vendor"),
                       beside=tuple(raw.get("with", ())), outside=tuple(raw.get("outside", ())), release=raw.get("release", {}),
-                      streams=raw.get("streams", {}), packages=tuple(packages))
+                      folders=raw.get("folders", {}), streams=raw.get("streams", {}), packages=tuple(packages))
 
 
 def _read(where: str) -> dict[str, Any]:
@@ -120,10 +124,11 @@ def _entry(raw: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> Iter
     _known(entry, ENTRY_KEYS, where)
     if "part" in entry:
         where = f"parts/{entry['part']}.yml"
-    templates = _read(where)["packages"] if "part" in entry else entry.get("packages", [])
+    part = _read(where) if "part" in entry else {"packages": entry.get("packages", [])}
+    _known(part, PART_KEYS, where)
     for row in entry.get("rows", [{}]):
-        words = {**raw.get("variables", {}), **row}
-        for template in templates:
+        words = {**raw.get("variables", {}), **part.get("variables", {}), **row}
+        for template in part.get("packages", []):
             given = {**raw.get("defaults", {}), **template}
             for each in given.get("each", [{}]):
                 streams = row.get("streams", entry.get("streams", ()))
@@ -133,7 +138,6 @@ def _entry(raw: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> Iter
 def _package(kind: str, given: Mapping[str, Any], words: Mapping[str, Any], entry: Mapping[str, Any], streams: tuple[str, ...],
              where: str) -> Package:
     _known(given, PACKAGE_KEYS, where)
-    _known(given.get("scripts", {}), SCRIPTS[kind], f"{where}: scripts")
 
     def fill(text: Any) -> str:
         def one(found: re.Match[str]) -> str:
@@ -144,6 +148,8 @@ def _package(kind: str, given: Mapping[str, Any], words: Mapping[str, Any], entr
         # Twice: a value may itself hold a placeholder ("{version}-{revision}").
         return PLACEHOLDER.sub(one, PLACEHOLDER.sub(one, str(text)))
 
+    scripts = {fill(key): text for key, text in given.get("scripts", {}).items()}
+    _known(scripts, SCRIPTS[kind], f"{where}: scripts")
     name = fill(given.get("name", ""))
     if not NAME.fullmatch(name):
         raise RepositoryError(f"{where}: {name!r} is not a name of a package")
@@ -152,10 +158,10 @@ def _package(kind: str, given: Mapping[str, Any], words: Mapping[str, Any], entr
     own = tuple(fill(stream) for stream in given["streams"]) if "streams" in given else streams
     return Package(name=name, version=fill(given.get("version", "{full}")), architecture=fill(given.get("architecture", "all")),
                    summary=fill(given.get("summary", "small stand-in for tests")), relations=relations, files=files,
-                   scripts={key: _text(text, fill, where) for key, text in given.get("scripts", {}).items()},
-                   suite=entry.get("suite", ""), component=entry.get("component", ""), section=fill(given.get("section", "misc")),
-                   multi_arch=fill(given.get("multi_arch", "")), vendor=fill(given.get("vendor", "")), source=fill(given.get("source", "")),
-                   streams=own)
+                   scripts={key: _text(text, fill, where) for key, text in scripts.items()},
+                   folder=entry.get("folder", ""), suite=entry.get("suite", ""), component=entry.get("component", ""),
+                   section=fill(given.get("section", "misc")), multi_arch=fill(given.get("multi_arch", "")),
+                   vendor=fill(given.get("vendor", "")), source=fill(given.get("source", "")), streams=own)
 
 
 def _file(spec: Any, fill: Any, where: str) -> File:
@@ -176,9 +182,10 @@ def _text(spec: Any, fill: Any, where: str) -> str:
     if isinstance(spec, str):
         return str(fill(spec))
     try:
-        text = (HERE / "files" / spec["file"]).read_text(encoding="utf-8")
+        name = fill(spec["file"])
+        text = (HERE / "files" / name).read_text(encoding="utf-8")
     except OSError as error:
         raise RepositoryError(f"{where}: {error}") from error
-    if spec["file"].endswith(".py"):  # not in the file itself: ansible-test takes none but modules with it
+    if name.endswith(".py"):  # not in the file itself: ansible-test takes none but modules with it
         text = f"#!/usr/bin/python3\n{text}"
     return re.sub(r"@([A-Z_]+)@", lambda found: str(fill(f"{{{found.group(1).lower()}}}")), text)

@@ -7,10 +7,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-LICENCES = {"open": "Dual MIT/GPL", "proprietary": "NVIDIA"}
+LICENCES = {"open": "Dual MIT/GPL", "proprietary": "NVIDIA", "inbox": "GPL and additional rights", "dkms": "GPL and additional rights"}
 # A module in a DKMS tree is made for a kernel that nobody knows yet: the stand-in for dkms writes its release over this.
 UNBUILT = "~KERNEL" + "~" * 57
-NEEDS = {"nvidia-uvm": "nvidia", "nvidia-modeset": "nvidia", "nvidia-drm": "nvidia-modeset"}
+NEEDS = {"nvidia-uvm": ("nvidia",), "nvidia-modeset": ("nvidia",), "nvidia-drm": ("nvidia-modeset",)}
+# AMD's own amdgpu brings what the kernel's takes from the kernel.
+NEEDS_OF_DKMS = {"amdgpu": ("amdttm", "amdkcl", "amd-sched", "amdxcp"), "amdttm": ("amdkcl",), "amd-sched": ("amdkcl",)}
+# Vendor, and classes of PCI devices that a module is loaded for: display controllers, and accelerators of AMD's.
+ALIASES = {"nvidia": ("10DE", ("03sc02", "03sc00")), "nouveau": ("10DE", ("03sc02", "03sc00")),
+           "amdgpu": ("1002", ("03sc00", "03sc80", "12sc00"))}
 SIGNED_DATA, DATA = "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.1"
 SHA256, RSA, COMMON_NAME = "2.16.840.1.101.3.4.2.1", "1.2.840.113549.1.1.1", "2.5.4.3"
 SIGNATURE_MAGIC = b"~Module signature appended~\n"
@@ -20,17 +25,18 @@ PKCS7_KIND = 2
 def content(about: Mapping[str, str]) -> bytes:
     """The file. about: {name, version, flavour, kernel (absent: to be built), signer (absent: not signed)}."""
     name = about["name"]
-    needs = NEEDS.get(name, "")
-    aliases = [f"alias=pci:v000010DEd*sv*sd*bc03sc{subclass}i00*" for subclass in ("02", "00")] if name in ("nvidia", "nouveau") else []
+    needs = (NEEDS_OF_DKMS if about["flavour"] == "dkms" else NEEDS).get(name, ())
+    vendor, classes = ALIASES.get(name, ("", ()))
+    aliases = [f"alias=pci:v0000{vendor}d*sv*sd*bc{one}i00*" for one in classes]
     # The kernel's own say so, and have no version.
-    origin = "intree=Y" if name == "nouveau" else f"version={about['version']}"
+    origin = "intree=Y" if name == "nouveau" or about["flavour"] == "inbox" else f"version={about['version']}"
     fields = [f"license={LICENCES[about['flavour']]}", origin, *aliases, "srcversion=9B5DC9F3E7A1C4A2B3D1E0F",
-              f"depends={needs}", "retpoline=Y", f"name={name.replace('-', '_')}",
+              f"depends={','.join(needs)}", "retpoline=Y", f"name={name.replace('-', '_')}",
               f"vermagic={about.get('kernel', UNBUILT)} SMP preempt mod_unload modversions "]
-    # depmod goes by symbols: each module offers one, and needs that of the module below it.
+    # depmod goes by symbols: each module offers one, and needs those of the modules below it.
     parts = [(".modinfo", 1, b"".join(field.encode() + b"\0" for field in fields)),
              ("__ksymtab_strings", 1, f"stand_in_{name.replace('-', '_')}\0".encode()),
-             ("__versions", 1, struct.pack("<Q56s", 0, f"stand_in_{needs.replace('-', '_')}".encode()) if needs else b""),
+             ("__versions", 1, b"".join(struct.pack("<Q56s", 0, f"stand_in_{one.replace('-', '_')}".encode()) for one in needs)),
              (".symtab", 2, bytes(24)), (".strtab", 3, b"\0")]
     plain = _elf([part for part in parts if part[2]])
     return plain + _signature(about["signer"]) if about.get("signer") else plain

@@ -36,11 +36,11 @@ def unresolved(repository: Repository, beside: Iterable[Repository] = ()) -> lis
 
 
 def twins(repository: Repository) -> list[str]:
-    """Packages that are described twice with one version in one suite."""
-    seen: dict[tuple[str, str, str, str], Package] = {}
+    """Packages that are described twice with one version in one suite of a folder."""
+    seen: dict[tuple[str, ...], Package] = {}
     lines = []
     for package in repository.packages:
-        key = (package.name, package.version, package.architecture, package.suite)
+        key = (package.name, package.version, package.architecture, package.folder if repository.kind == "deb" else "", package.suite)
         if key in seen:
             lines.append(f"{repository.name}: {package.name} {package.version} is there twice")
         seen[key] = package

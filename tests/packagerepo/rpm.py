@@ -36,7 +36,8 @@ MODULE_VERSION = 20251101000000
 
 
 def write(repository: Repository, work: Path) -> list[Path]:
-    """Spec files and trees below work, and modules.yaml where the repository has streams; the specs."""
+    """Spec files and trees below work, the folders of packages in `places`, and modules.yaml where the repository has streams;
+    the specs."""
     specs = []
     for number, layer in enumerate(_layers(repository.packages)):
         tree = work / f"tree-{number}"
@@ -47,6 +48,8 @@ def write(repository: Repository, work: Path) -> list[Path]:
         vendor = next((f"Vendor: {package.vendor}" for package in layer if package.vendor), "")
         spec.write_text(HEAD.format(number=number, vendor=vendor) + "".join(map(_section, layer)), encoding="utf-8")
         specs.append(spec)
+    places = (f"{package.folder} {file_name(package)}\n" for package in repository.packages if package.folder)
+    (work / "places").write_text("".join(places), encoding="utf-8")
     if repository.streams:
         (work / "modules.yaml").write_text(modules(repository), encoding="utf-8")
     return specs
@@ -57,6 +60,12 @@ def evr(version: str) -> tuple[str, str, str]:
     epoch, colon, rest = version.partition(":")
     upstream, _dash, release = (rest if colon else version).rpartition("-")
     return epoch if colon else "", upstream, release
+
+
+def file_name(package: Package) -> str:
+    """NAME-VERSION-RELEASE.ARCHITECTURE.rpm; the epoch is not part of it."""
+    _epoch, version, release = evr(package.version)
+    return f"{package.name}-{version}-{release}.{package.architecture}.rpm"
 
 
 def nevra(package: Package) -> str:
@@ -116,7 +125,7 @@ def _section(package: Package) -> str:
              "AutoReqProv: no"]
     lines += [f"Epoch: {epoch}"] if epoch else []
     lines += ["BuildArch: noarch"] if package.architecture == "noarch" else []
-    lines += [f"{TAGS[name]}: {value}" for name, values in package.relations.items() for value in values]
+    lines += [f"{TAGS[name]}: {value}" for name, values in package.relations.items() if name in TAGS for value in values]
     lines += [f"%description -n {package.name}", f"{package.summary}."]
     for name, text in package.scripts.items():
         lines += [f"%{name} -n {package.name}", text.replace("%", "%%").rstrip("\n")]

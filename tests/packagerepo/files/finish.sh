@@ -35,10 +35,16 @@ if [ -d "$work/specs" ]; then
             --define "_buildhost tests" --define "use_source_date_epoch_as_buildtime 1" SPEC >/tmp/$(basename SPEC).log 2>&1 ||
         { cat /tmp/$(basename SPEC).log >&2; exit 255; }'
     cd "$work/repository"
-    printf '%s\0' *.rpm | xargs -0 -P "$(nproc)" -n 24 rpmsign --addsign --define "_gpg_name $key@example.org" \
+    while read -r folder package; do
+        mkdir -p "$folder"
+        mv "$package" "$folder/"
+    done <"$work/specs/places"
+    find . -name '*.rpm' -print0 | xargs -0 -P "$(nproc)" -n 24 rpmsign --addsign --define "_gpg_name $key@example.org" \
         --define "_gpg_sign_cmd_extra_args --batch --pinentry-mode loopback" >/tmp/sign.log 2>&1 || { cat /tmp/sign.log >&2; exit 1; }
-    createrepo_c --quiet --general-compress-type=gz --no-database .
-    if [ -e "$work/specs/modules.yaml" ]; then modifyrepo_c --mdtype=modules --compress-type=gz "$work/specs/modules.yaml" repodata >/dev/null; fi
-    $gpg --local-user "$key@example.org" --detach-sign --armor --output repodata/repomd.xml.asc repodata/repomd.xml
-    cp repository-key.asc repodata/repomd.xml.key
+    find . -name '*.rpm' -printf '%h\n' | sort -u | while read -r folder; do
+        createrepo_c --quiet --general-compress-type=gz --no-database "$folder"
+        if [ -e "$work/specs/modules.yaml" ]; then modifyrepo_c --mdtype=modules --compress-type=gz "$work/specs/modules.yaml" "$folder/repodata" >/dev/null; fi
+        $gpg --local-user "$key@example.org" --detach-sign --armor --output "$folder/repodata/repomd.xml.asc" "$folder/repodata/repomd.xml"
+        cp repository-key.asc "$folder/repodata/repomd.xml.key"
+    done
 fi

@@ -61,6 +61,26 @@ def test_parts_rows_and_values(described: Path) -> None:
                     ("x-580-open", "580.95.05-1", "s", {"depends": ("y (= 580.95.05-1)",)})]
 
 
+def test_folders_and_what_a_part_brings(described: Path) -> None:
+    (described / "parts/p.yml").write_text(
+        "variables: {root: '/opt/{release}', tail: from the part}\n"
+        "packages:\n- {name: x, version: '{release}-1', files: {'{root}/a': '{tail}'}, scripts: {'{after}': '{root}'}}\n")
+    (described / "repos/x.yml").write_text(
+        "kind: deb\nvariables: {after: postinst, tail: from the repository}\ncontents:\n"
+        "- {folder: a/7.2, part: p, rows: [{release: '7.2'}]}\n- {folder: a/7.1, part: p, rows: [{release: '7.1', tail: from the row}]}\n")
+    seen = [(package.folder, package.version, {path: file.text for path, file in package.files.items()}, dict(package.scripts))
+            for package in load("x").packages]
+    assert seen == [("a/7.2", "7.2-1", {"/opt/7.2/a": "from the part"}, {"postinst": "/opt/7.2"}),
+                    ("a/7.1", "7.1-1", {"/opt/7.1/a": "from the row"}, {"postinst": "/opt/7.1"})]
+
+
+def test_a_wrong_part_is_refused(described: Path) -> None:
+    (described / "parts/p.yml").write_text("variable: {}\npackages: []\n")
+    (described / "repos/x.yml").write_text("kind: deb\ncontents: [{part: p}]\n")
+    with pytest.raises(RepositoryError, match=r"^parts/p\.yml: unknown key 'variable', did you mean 'variables'\?$"):
+        load("x")
+
+
 @pytest.mark.parametrize(("kind", "relation", "version", "served"), [
     ("deb", "b (>= 580.95.05)", "580.95.05-0ubuntu1", True),
     ("deb", "b (<= 580.95.05-1)", "580.95.05-0ubuntu0.24.04.2", True),

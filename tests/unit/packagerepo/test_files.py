@@ -32,6 +32,9 @@ def told(path: Path) -> dict[str, str]:
     (SIGNED, {"version": "580.95.05", "license": "Dual MIT/GPL", "signer": "Somebody's Key", "depends": "nvidia", "name": "nvidia_uvm"}),
     ({"name": "nvidia", "version": "580.95.05", "flavour": "proprietary", "kernel": "x"}, {"license": "NVIDIA", "name": "nvidia"}),
     ({"name": "nouveau", "version": "1", "flavour": "open", "kernel": "x"}, {"intree": "Y", "license": "Dual MIT/GPL"}),
+    ({"name": "amdgpu", "version": "1", "flavour": "inbox", "kernel": "x"}, {"intree": "Y", "depends": "", "name": "amdgpu"}),
+    ({"name": "amdgpu", "version": "6.16.13", "flavour": "dkms", "kernel": "x"},
+     {"version": "6.16.13", "depends": "amdttm,amdkcl,amd-sched,amdxcp", "license": "GPL and additional rights"}),
 ])
 def test_modinfo_reads_a_module(tmp_path: Path, about: dict[str, str], expected: dict[str, str]) -> None:
     path = tmp_path / f"{about['name']}.ko"
@@ -82,6 +85,28 @@ def test_what_a_machine_is_told_of_the_maker(tmp_path: Path) -> None:
     deb.write(load("nvidia-ubuntu2404"), tmp_path / "nvidia")
     assert "Origin: Ubuntu\nLabel: Ubuntu\n" in (tmp_path / "ubuntu/dists/noble/Release").read_text()
     assert "Origin: NVIDIA\nLabel: NVIDIA CUDA\n" in (tmp_path / "nvidia/Release").read_text()
+
+
+def test_each_folder_is_an_archive(tmp_path: Path) -> None:
+    releases = {str(path.relative_to(tmp_path)): path.read_text() for path in deb.write(load("radeon-ubuntu2404"), tmp_path)}
+    assert len(releases) == 10
+    for place in ("rocm/apt/7.2.4", "amdgpu/30.30.4/ubuntu", "graphics/7.2.4/ubuntu"):
+        version = place.split("/")[2 if place.startswith("rocm") else 1]
+        text = releases[f"{place}/dists/noble/Release"]
+        assert text.startswith(f"Origin: repo.radeon.com\nLabel: repo.radeon.com\nVersion: {version}\nSuite: noble\nCodename: noble\n")
+    index = (tmp_path / "rocm/apt/7.2.4/dists/noble/main/binary-amd64/Packages").read_text()
+    assert "Package: rocminfo7.2.4\n" in index
+    assert "7.1.1" not in index
+    place = re.findall(r"(?m)^Filename: (.*/rocminfo_.*)$", index)
+    assert [(tmp_path / "rocm/apt/7.2.4" / one).is_file() for one in place] == [True]
+
+
+def test_packages_of_an_rpm_repository_go_to_their_folders(tmp_path: Path) -> None:
+    rpm.write(load("radeon-rhel9"), tmp_path)
+    lines = (tmp_path / "places").read_text().splitlines()
+    assert "rocm/rhel9/7.2.4/main rocminfo-1.0.0.70204-93.el9.x86_64.rpm" in lines
+    assert "amdgpu/30.30.4/el/9.6/main/x86_64 amdgpu-dkms-6.16.13.30300400-2341068.el9.noarch.rpm" in lines
+    assert len(lines) == len(set(lines)) == len(load("radeon-rhel9").packages)
 
 
 def test_a_spec_holds_a_name_and_a_path_once(tmp_path: Path) -> None:
