@@ -97,8 +97,8 @@ def test_each_folder_is_an_archive(tmp_path: Path) -> None:
     index = (tmp_path / "rocm/apt/7.2.4/dists/noble/main/binary-amd64/Packages").read_text()
     assert "Package: rocminfo7.2.4\n" in index
     assert "7.1.1" not in index
-    place = re.findall(r"(?m)^Filename: (.*/rocminfo_.*)$", index)
-    assert [(tmp_path / "rocm/apt/7.2.4" / one).is_file() for one in place] == [True]
+    files = re.findall(r"(?m)^Filename: (.*/rocminfo_.*)$", index)
+    assert [(tmp_path / "rocm/apt/7.2.4" / one).is_file() for one in files] == [True]
 
 
 def test_packages_of_an_rpm_repository_go_to_their_folders(tmp_path: Path) -> None:
