@@ -43,6 +43,8 @@ def _module_files(machine: Machine, profile: Profile) -> None:
         )
     if amd.get("driver") != "dkms":
         return
+    package = {"version": f"1:{amd['version']}.30300400-2238411.24.04", "vendor": "AMD", "held": False, "source": "amdgpu-dkms"}
+    profile.packages.setdefault("amdgpu-dkms", package)
     built = [names.get(release, release) for release in amd.get("built", profile.kernel["installed"])]
     for release in built:
         modules.module_file(
@@ -184,12 +186,20 @@ def _rocm(machine: Machine, profile: Profile) -> None:
     if folder.startswith("/opt/rocm-"):
         machine.links["/opt/rocm"] = "/etc/alternatives/rocm"
         machine.links["/etc/alternatives/rocm"] = folder
+    for name, version in _amd_packages(folder, release):
+        profile.packages.setdefault(name, {"version": version, "vendor": "Advanced Micro Devices, Inc.", "held": False, "source": name})
+
+
+def _amd_packages(folder: str, release: str) -> list[tuple[str, str]]:
+    """Names and versions of AMD's own packages: of the stream whose root is /opt/rocm/core-X.Y, or of the classic one."""
     major, minor, patch = ([*release.split("."), "0"])[:3]
+    if folder.startswith("/opt/rocm/core-"):
+        names = ("amdrocm", "amdrocm-core", "amdrocm-runtime", "amdrocm-base", "amdrocm-amdsmi", "amdrocm-opencl")
+        return [(f"{name}{major}.{minor}", f"{release}-1") for name in names]
     code = f"{int(major):d}{int(minor):02d}{int(patch):02d}"
-    for name, version in (
+    return [
         ("rocm-core", f"{release}.{code}-20~24.04"),
         ("rocminfo", f"1.0.0.{code}-20~24.04"),
         ("hsa-rocr", f"1.18.0.{code}-20~24.04"),
         ("hip-runtime-amd", f"{release}.25424.{code}-20~24.04"),
-    ):
-        profile.packages.setdefault(name, {"version": version, "vendor": "Advanced Micro Devices, Inc.", "held": False, "source": name})
+    ]

@@ -12,6 +12,11 @@ from .machine import Machine
 from .profile import Gpu, Profile
 from .sysfs import link_of
 
+_FAILED = (
+    "hsa api call failure at: ./rocminfo.cc:1219\nCall returned HSA_STATUS_ERROR_OUT_OF_RESOURCES: The runtime failed to allocate the "
+    "necessary resources. This error may also occur when the core runtime library needs to spawn threads or create internal OS-specific "
+    "events.\n"
+)
 _CPU = "AMD EPYC 9654 96-Core Processor"
 
 
@@ -20,23 +25,30 @@ def render(machine: Machine, profile: Profile) -> None:
     if not profile.amd.get("rocm"):
         return
     cards = served(profile)
-    access = machine.probes.get("device_access") or {}
+    allowed = (machine.probes.get("device_access") or {}).get("accessible", True)
+    rc, text = said(profile, (profile.about.get("user") or {}).get("name", "worker"), kfd=bool(cards), allowed=allowed)
+    machine.command("rocminfo", text, rc=rc)
     if not cards:
-        machine.command("rocminfo", "ROCk module is NOT loaded, possibly no GPU devices\n", rc=1)
         return
-    if not access.get("accessible", True):
-        machine.command(
-            "rocminfo",
-            "ROCk module is loaded\nUnable to open /dev/kfd read-write: Permission denied\n"
-            f'{(profile.about.get("user") or {}).get("name", "worker")} is not member of "render" group, the default DRM access group. '
-            'Users must be a member of the "render" group or another DRM access group in order for ROCm applications to run '
-            "successfully.\n",
-            rc=1,
-        )
-    else:
-        machine.command("rocminfo", rocminfo(profile, cards))
     if profile.amd.get("amd_smi", True):
         machine.command("amd-smi static --json", json.dumps(static(profile, cards), indent=4) + "\n")
+
+
+def said(profile: Profile, user: str, kfd: bool, allowed: bool) -> tuple[int, str]:
+    """(exit status, output) of rocminfo for a user: kfd tells whether /dev/kfd is there, allowed whether the user may open it."""
+    cards = served(profile)
+    if not cards:
+        return 1, "ROCk module is NOT loaded, possibly no GPU devices\n"
+    if not kfd:
+        return 1, f"ROCk module is loaded\nUnable to open /dev/kfd read-write: No such file or directory\n{_FAILED}"
+    if not allowed:
+        return 1, (
+            "ROCk module is loaded\nUnable to open /dev/kfd read-write: Permission denied\n"
+            f'{user} is not member of "render" group, the default DRM access group. '
+            'Users must be a member of the "render" group or another DRM access group in order for ROCm applications to run '
+            "successfully.\n"
+        )
+    return 0, rocminfo(profile, cards)
 
 
 def rocminfo(profile: Profile, cards: list[Gpu]) -> str:

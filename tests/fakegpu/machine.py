@@ -63,8 +63,9 @@ class Machine:
         self.outcome(argv.split(), rc=rc, stdout=stdout, stderr=stderr)
 
     def outcome(self, argv: list[str], **outcome: Any) -> None:
-        """A command with any outcome of the evidence; a later one for the same words replaces it."""
-        self.commands = [one for one in self.commands if one["argv"] != argv]
+        """A command with any outcome of the evidence; a later one for the same words (as the same user) replaces it."""
+        same = (argv, outcome.get("user"))
+        self.commands = [one for one in self.commands if (one["argv"], one.get("user")) != same]
         self.commands.append({"argv": argv, **outcome})
 
     def target(self, path: str) -> str:

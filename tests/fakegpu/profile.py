@@ -42,6 +42,7 @@ KEYS = {
     "infiniband",
     "kernel_build",
     "change",
+    "accounts",
 }
 KERNEL_KEYS = {
     "running",
@@ -90,6 +91,7 @@ AMD_KEYS = {
     "build",
     "kfd",
     "amd_smi",
+    "opencl",
     "packages",
 }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import amd, amd_tools, change, modules, node, nvidia, nvml_answers, packages, smi, software, sysfs, sysfs_rest, trouble
+from . import accounts, amd, amd_tools, change, modules, node, nvidia, nvml_answers, packages, smi, software, sysfs, sysfs_rest, trouble
 from .machine import Machine
 from .profile import Profile
 
@@ -35,6 +35,7 @@ def machine_of(profile: Profile) -> Machine:
     for path, text in (profile.about.get("files") or {}).items():
         machine.write(path, text)
     trouble.after(machine, profile)
+    accounts.render(machine, profile)
     modules.proc_modules(machine)
     return machine
 

@@ -36,7 +36,8 @@ _NOT_IN_ROOT = (
     "/usr/bin/podman",
     "/usr/sbin",
 )
-_NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock", "df")
+_NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock", "df", "id",
+                    "find")
 # Files of /proc that a container may get mounted over its own, one by one.
 _PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")
 _OUTPUTS = "/usr/share/fakegpu/commands"
@@ -108,7 +109,7 @@ def _write(place: Path, content: Content, executable: bool = False) -> None:
 def _stand_ins(machine: Machine) -> None:
     """A shell script for each program: known arguments get the recorded outcome, others go to the real program below /usr/bin."""
     programs: dict[str, list[dict[str, Any]]] = {}
-    for command in machine.commands:
+    for command in [one for one in machine.commands if "user" not in one]:
         programs.setdefault(command["argv"][0], []).append(command)
     number = 0
     for program, known in sorted(programs.items()):

@@ -21,7 +21,8 @@ from ._source import Source
 DEFAULT_SUBSETS = ("devices", "driver", "software", "kernel", "topology")
 SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
-           "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders", "room", "workloads")
+           "rocminfo", "rocm", "rocm_state", "rocm_access", "rocm_users", "vendor_lists", "containers", "logs", "holders", "room",
+           "workloads")
 
 Reader = Callable[[Source, Inventory], dict[str, Any]]
 
@@ -40,16 +41,16 @@ def wanted_subsets(asked: Iterable[str]) -> frozenset[str]:
 class _Survey:
     """One look at one machine."""
 
-    def __init__(self, host: Host, wanted: frozenset[str], timeout: float, sources: Iterable[str]) -> None:
+    def __init__(self, host: Host, wanted: frozenset[str], timeout: float, sources: Iterable[str], users: Sequence[str] | None) -> None:
         self.known = Inventory()
-        self.wanted = wanted
+        self.wanted, self.users = wanted, users
         self._host, self._timeout, self._sources = host, timeout, frozenset(sources)
 
     def ask(self, name: str, read: Reader) -> None:
         """Add what one reader sees. A fault of a reader costs its own view, not the survey."""
         if name in SOURCES and name not in self._sources:
             return
-        source = Source(self._host, name, self.known.problems, self._timeout, self.wanted)
+        source = Source(self._host, name, self.known.problems, self._timeout, self.wanted, self.users)
         try:
             self.known.add(name, read(source, self.known))
         except Exception as error:  # whatever a machine shows: the look goes on, and says what went wrong
@@ -60,9 +61,10 @@ class _Survey:
 
 
 def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIMEOUT, sources: Sequence[str] = SOURCES,
-           deep: bool = False, change: bool = False) -> Inventory:
+           deep: bool = False, change: bool = False, users: Sequence[str] | None = None) -> Inventory:
     """The inventory of a machine. `timeout` is each source's own deadline in seconds; `deep` adds what only checks read, `change`
-    what only a plan and its verification do."""
+    what only a plan and its verification do. `users`, not None, adds what those of ROCm do: what these users see, or we do where none
+    is named."""
     from . import pci
 
     unknown = [name for name in sources if name not in SOURCES]
@@ -70,7 +72,7 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         raise ValueError(f"unknown source {unknown[0]!r}; valid are: {', '.join(SOURCES)}")
     wanted = wanted_subsets(subsets) | (frozenset(("deep", *SUBSETS)) if deep else frozenset())
     wanted |= frozenset(("change", "processes")) if change else frozenset()
-    survey = _Survey(host, wanted, timeout, sources)
+    survey = _Survey(host, wanted, timeout, sources, users)
     survey.ask("pci", pci.read)
     nvidia, amd = survey.has("nvidia") or _nvidia_hint(host), survey.has("amd") or _amd_hint(host)
     if (nvidia or amd) and not change:  # a plan rarely needs it, see dkms.py
@@ -80,6 +82,8 @@ def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIM
         _ask_about_nvidia(survey)
     if amd:
         _ask_about_amd(survey)
+    if change and users is not None:
+        _ask_for_a_change_of_rocm(survey, amd)
     if not all(device.get("name") for device in survey.known.devices):
         from . import vendor_lists
 
@@ -138,6 +142,15 @@ def _ask_for_a_change(survey: _Survey, holders_known: bool) -> None:
         survey.ask("holders", holders.read)
     survey.ask("room", room.read)
     survey.ask("workloads", workloads.read)
+
+
+def _ask_for_a_change_of_rocm(survey: _Survey, amd: bool) -> None:
+    from . import rocm_access, rocm_state, rocm_users
+
+    survey.ask("rocm_state", rocm_state.read)
+    if amd:
+        survey.ask("rocm_access", rocm_access.read)
+        survey.ask("rocm_users", rocm_users.read)
 
 
 def _read_memory(source: Source, known: Inventory) -> dict[str, Any]:

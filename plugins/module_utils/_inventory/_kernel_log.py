@@ -66,7 +66,7 @@ _RULES = _rules(
                                r"|amdgpu.*(?:\bMES\b|SDMA|queue).*(?:timed out|timeout|\bhang|\bhung|failed to respon)"),
     ("amdgpu", "gpu_reset", r"amdgpu.*GPU [Rr]eset"),
     ("amdgpu", "page_fault", r"amdgpu.*\[(?:gfxhub|mmhub|gfxhub0|mmhub0)\d*\].*page fault"),
-    ("amdgpu", "no_pcie_atomics", r"kfd kfd: .*PCI rejects atomics"),
+    ("amdgpu", "no_pcie_atomics", r"\bkfd: .*PCI rejects atomics"),
     ("amdgpu", "device_lost", r"amdgpu.*(?:device lost from bus|device is lost)"),
 )
 _DEVICE = re.compile(r"\b(?P<pci>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(?:\.[0-7])?)(?![0-9a-fA-F]|:[0-9a-fA-F])")

@@ -114,12 +114,12 @@ def _split(patterns: str) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def _fits(name: str, pattern: str) -> bool:
-    if len(pattern) > 2 and pattern[0] == pattern[-1] == "/":
-        try:
+    try:
+        if len(pattern) > 2 and pattern[0] == pattern[-1] == "/":
             return bool(re.search(pattern[1:-1], name))
-        except re.error:
-            return False
-    return fnmatch.fnmatchcase(name, pattern)
+        return fnmatch.fnmatchcase(name, pattern)
+    except re.error:  # fnmatch of Python 3.9 makes an expression of "[1-/]" that is none
+        return False
 
 
 def read_locks(source: Source, manager: str) -> list[Lock]:

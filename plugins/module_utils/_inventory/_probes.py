@@ -33,5 +33,11 @@ def _package_lock(argument: Any) -> Any:
     return probe_package_lock(argument)
 
 
+def _accounts(argument: Any) -> Any:
+    from ._accounts_probe import probe_accounts
+
+    return probe_accounts(argument)
+
+
 PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders,
-                            "package_lock": _package_lock}
+                            "package_lock": _package_lock, "accounts": _accounts}

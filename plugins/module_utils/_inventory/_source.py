@@ -14,11 +14,12 @@ _MESSAGE_LIMIT = 300  # characters of somebody else's text in a problem
 
 
 class Source:
-    """`name` stands in the problems and in `device["source"]`. `timeout` is the deadline of this source, in seconds."""
+    """`name` stands in the problems and in `device["source"]`. `timeout` is the deadline of this source, in seconds; `users`: those
+    with whose eyes it looks, None where nobody asked for that."""
 
     def __init__(self, host: Host, name: str, problems: list[dict[str, str]], timeout: float = DEFAULT_TIMEOUT,
-                 wanted: frozenset[str] = frozenset()) -> None:
-        self.host, self.name, self.timeout = host, name, timeout
+                 wanted: frozenset[str] = frozenset(), users: Sequence[str] | None = None) -> None:
+        self.host, self.name, self.timeout, self.users = host, name, timeout, users
         self._problems, self._wanted = problems, wanted
         self._refused: list[str] = []
         self._silent = False

@@ -18,9 +18,9 @@ from ._versions import newest_first
 _IMAGES = re.compile(r"(?:vmlinu[xz]|kernel|Image|bzImage)-([0-9].*)")
 _BLACKLISTED = re.compile(r"^[ \t]*(?:blacklist[ \t]+nouveau[ \t]*(?:#.*)?$|install[ \t]+nouveau[ \t]+/\S*(?:false|true)\b"
                           r"|options[ \t]+nouveau[ \t](?:.*[ \t])?modeset=0\b)", re.MULTILINE)
-_MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
+MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
                      "/lib/modprobe.d")
-_CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")
+CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")
 
 
 def parse_compiler(text: str) -> str | None:
@@ -39,7 +39,7 @@ def blacklisted_by_settings(text: str) -> bool:
 
 def blacklisted_by_command_line(text: str) -> bool:
     """Whether a kernel command line does so."""
-    listed = {name for value in _CODE_LIST.findall(text) for name in value.split(",")}
+    listed = {name for value in CODE_LIST.findall(text) for name in value.split(",")}
     return "nouveau" in listed or bool(re.search(r"(?:^|\s)nouveau\.modeset=0(?:\s|$)", text))
 
 
@@ -207,7 +207,7 @@ def _nouveau_blacklisted(source: Source) -> tuple[bool | None, list[str]]:
     """Whether nouveau is kept away, and by which files."""
     seen = set()  # a file in /etc replaces one of the same name below it (modprobe.d(5))
     found = []
-    for folder in _MODPROBE_FOLDERS:
+    for folder in MODPROBE_FOLDERS:
         for name in source.names(folder):
             if name.endswith(".conf") and name not in seen:
                 seen.add(name)

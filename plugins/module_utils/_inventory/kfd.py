@@ -103,7 +103,10 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
         if source.wants("topology") and len(boards) > 1:
             device["xgmi"] = xgmi_of(address, boards, _linked(source, partitions[0].number))
         devices.append(device)
-    return {"devices": devices, "amd": {"driver": {"kfd": True}} if names else {}}
+    amd: dict[str, Any] = {"driver": {"kfd": True}} if names else {}
+    if source.wants("change"):
+        amd["render_minors"] = sorted({node.properties["drm_render_minor"] for node in nodes if node.properties.get("drm_render_minor")})
+    return {"devices": devices, "amd": amd}
 
 
 def _node(source: Source, name: str) -> Node | None:

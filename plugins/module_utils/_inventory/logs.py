@@ -25,19 +25,24 @@ def read(source: Source, known: Inventory) -> dict[str, Any]:
     if not source.wants("deep"):
         return {}
     boot_time = parse_boot_time(source.text("/proc/stat") or "")
-    text, refused = None, ""
-    for argv in _COMMANDS:
-        output = source.run(*argv)
-        if output is not None and has_entries(output.stdout):
-            text = output.stdout
-            break
-        refused = (output.stderr.strip() if output else "") or refused
+    text, refused = read_text(source)
     if text is None and refused:
         denied = re.search(r"(?i)not permitted|permission", refused)
         advice = "; read as root to see the kernel log" if denied else ""
         source.problem("not_permitted" if denied else "refused", refused.splitlines()[-1] + advice)
     events = parse_kernel_log(text, boot_time) if text is not None else []
     return {"health": {"events": events, "log_read": text is not None, "boot_time": boot_time}}
+
+
+def read_text(source: Source) -> tuple[str | None, str]:
+    """The kernel log since boot, None where nobody shows it, and what was said instead."""
+    refused = ""
+    for argv in _COMMANDS:
+        output = source.run(*argv)
+        if output is not None and has_entries(output.stdout):
+            return output.stdout, ""
+        refused = (output.stderr.strip() if output else "") or refused
+    return None, refused
 
 
 def has_entries(text: str) -> bool:

@@ -84,11 +84,11 @@ def _on_disk(source: Source) -> tuple[str | None, str | None]:
     for folder in folders_of(opt, source.names("/opt/rocm")):
         release = release_of(source.value(f"{folder}/.info/version") or "")
         if release:
-            return release, _real(source, folder)
+            return release, real_path(source, folder)
     return None, None
 
 
-def _real(source: Source, folder: str) -> str:
+def real_path(source: Source, folder: str) -> str:
     """Where a chain of links leads to."""
     for _hop in range(_HOPS):
         target = source.link(folder)

@@ -19,6 +19,15 @@ _AGENT = re.compile(r"^[ \t]*Agent \d+[ \t]*$", re.MULTILINE | re.ASCII)
 _ROW = re.compile(r"\s*([A-Z][\w .()]*?):(.*)")
 _TEXT_LIMIT = 4 << 20  # characters; 64 partitions have 1 MiB
 _DENIED = re.compile(r"permission denied|not member of|not permitted", re.IGNORECASE)
+# What the program says where it cannot go on, the plainest first: each of the later ones may follow an earlier one.
+_TROUBLES = (
+    ("not_permitted", re.compile(r"open /dev/kfd[^\n]*: (?:Permission denied|Operation not permitted)", re.IGNORECASE)),
+    ("not_permitted", re.compile(r"is not member of \"?[\w.-]+\"? group")),
+    ("no_device_node", re.compile(r"open /dev/kfd[^\n]*: No such (?:file|device)[^\n]*", re.IGNORECASE)),
+    ("module_not_loaded", re.compile(r"ROCk module is NOT loaded[^\n]*")),
+    ("runtime_failed", re.compile(r"HSA_STATUS_ERROR\w*|hsa api call failure[^\n]*")),
+)
+_GROUP = re.compile(r"is not member of \"?([\w.-]+)\"? group")
 
 
 class Agent(NamedTuple):
@@ -42,6 +51,27 @@ def parse_agents(text: str) -> list[Agent]:
         raise ValueError("no agent is listed")
     fields = [_fields(block) for block in blocks]
     return [_agent(block, rows) for block, rows in zip(blocks, fields) if rows.get("Device Type") == "GPU"]
+
+
+def parse_trouble(text: str) -> dict[str, str | None] | None:
+    """{code, message, group} of what the program complains of: not_permitted (group: the one that the user should be in, where it is
+    told), no_device_node, module_not_loaded or runtime_failed; None where nothing is wrong. Old programs complain and go on."""
+    plain = _COLOURS.sub("", text[:_TEXT_LIMIT])
+    for code, pattern in _TROUBLES:
+        match = pattern.search(plain)
+        if match:
+            group = _GROUP.search(plain)
+            start = plain.rfind("\n", 0, match.start()) + 1
+            line = plain[start:].partition("\n")[0].strip()
+            return {"code": code, "message": line[:200], "group": group[1] if group else None}
+    return None
+
+
+def as_plain(agents: list[Agent], known: Inventory) -> list[dict[str, Any]]:
+    """[{target, name, address}] of GPU agents: the target as the program tells it, the address of the board that it is (a part) of."""
+    present = amd_addresses(known)
+    return [{"target": agent.target, "name": agent.name,
+             "address": None if agent.location is None else address_of_location(agent.location, None, present)} for agent in agents]
 
 
 def _fields(block: str) -> dict[str, str]:

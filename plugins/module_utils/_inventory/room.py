@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ._firmware import common_name
@@ -71,11 +72,11 @@ def parse_lock(answer: Any) -> dict[str, Any] | None:
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Parts of system, packages, kernel and health (docs/architecture.md, "Enforcing a driver")."""
-    record = _record(source)
+    record = read_record(source, RECORD)
     packages: dict[str, Any] = {
         "lock_holder": _lock_holder(source),
         "record": record,
-        "own_files": _own_files(source, record),
+        "own_files": read_own_files(source, record, (PREFERENCES, MODPROBE)),
         "repositories": read_repositories(source, known.packages.get("manager")),
         "recommended": recommended(source, known),
     }
@@ -116,18 +117,19 @@ def _lock_holder(source: Source) -> dict[str, Any] | None:
         return None
 
 
-def _record(source: Source) -> dict[str, Any] | None:
-    text = source.text(RECORD, _RECORD_LIMIT)
+def read_record(source: Source, path: str) -> dict[str, Any] | None:
+    """What this collection did, by its record at `path`; None where there is none, or a broken one."""
+    text = source.text(path, _RECORD_LIMIT)
     try:
         return parse_record(text) if text is not None else None
     except (ValueError, RecursionError) as error:
-        source.problem("unreadable", f"{RECORD}: {error}")
+        source.problem("unreadable", f"{path}: {error}")
         return None
 
 
-def _own_files(source: Source, record: dict[str, Any] | None) -> dict[str, str]:
+def read_own_files(source: Source, record: dict[str, Any] | None, names: Sequence[str]) -> dict[str, str]:
     """{path: content} of the files of ours that are there; those of repositories and keys too."""
-    paths = [PREFERENCES, MODPROBE, *(record or {}).get("files", ())]
+    paths = [*names, *(record or {}).get("files", ())]
     for repository in (record or {}).get("repositories", ()):
         paths += [str(repository[key]) for key in ("path", "key_path") if str(repository.get(key) or "").startswith("/")]
     found = {}

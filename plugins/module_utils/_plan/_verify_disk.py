@@ -87,15 +87,20 @@ def _fault(node: Node, order: Order, entry: Section) -> str:
     module = at(entry, "modules.nvidia")
     if not module:
         return "has no NVIDIA module"
-    version, flavour, signer = module.get("version"), module.get("flavour"), module.get("signer")
+    version, flavour = module.get("version"), module.get("flavour")
     wanted = node.get("nvidia.driver.installed_version")
     if version and wanted and not same_version(version, wanted):
         return f"has module {version}, {wanted} is installed"
     fitting = {order.flavour} if order.flavour != "auto" else flavours(cards_of(node.nvidia), node.driver_branch or 0)
     if flavour and fitting and flavour not in fitting:
         return f"has the {flavour} module, the {' or '.join(sorted(fitting))} one is needed"
+    return signature_fault(node, module)
+
+
+def signature_fault(node: Node, module: Section) -> str:
+    """Why the kernel would not load a module under Secure Boot; empty where it would, as far as can be told."""
     if secure(node):
-        enrolled = node.get("kernel.mok_enrolled")
+        enrolled, signer = node.get("kernel.mok_enrolled"), module.get("signer")
         if not signer:
             return "has a module without signature, and Secure Boot is on"
         if "/updates/dkms/" in str(module.get("path")) and isinstance(enrolled, list) and signer not in enrolled:

@@ -216,3 +216,42 @@ def test_captures(captures: Path) -> None:
             assert agents[0].uuid is None
         checked += 1
     assert checked >= 4
+
+
+NOT_MEMBER = ('alice is not member of "render" group, the default DRM access group. Users must be a member of the "render" group or '
+              "another DRM access group in order for ROCm applications to run successfully.\n")
+FAILED = ("hsa api call failure at: /src/rocminfo/rocminfo.cc:1142\nCall returned HSA_STATUS_ERROR_OUT_OF_RESOURCES: The runtime failed "
+          "to allocate the necessary resources.\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(f"{LOADED}Unable to open /dev/kfd read-write: Permission denied\n{NOT_MEMBER}",
+                     ("not_permitted", "Unable to open /dev/kfd read-write: Permission denied", "render"), id="not a member"),
+        pytest.param(f"{LOADED}user is not member of video group\n", ("not_permitted", "user is not member of video group", "video"),
+                     id="not a member, old words"),
+        pytest.param("ROCk module is NOT loaded, possibly no GPU devices\nUnable to open /dev/kfd read-write: No such file or directory\n"
+                     f"johndoe is member of video group\n{FAILED}",
+                     ("no_device_node", "Unable to open /dev/kfd read-write: No such file or directory", None), id="no device file"),
+        pytest.param("\x1b[31mROCk module is NOT loaded, possibly no GPU devices\x1b[0m\n",
+                     ("module_not_loaded", "ROCk module is NOT loaded, possibly no GPU devices", None), id="no module"),
+        pytest.param(f"{LOADED}{FAILED}", ("runtime_failed", "hsa api call failure at: /src/rocminfo/rocminfo.cc:1142", None),
+                     id="runtime failed"),
+        pytest.param(text_of(PROCESSOR, CARD), None, id="nothing wrong"),
+        pytest.param(f"{LOADED}alice is member of render group\n{text_of(CARD, first='')}", None, id="member"),
+    ],
+)
+def test_what_it_complains_of(text: str, expected: Any) -> None:
+    found = rocminfo.parse_trouble(text)
+    assert (tuple(found.values()) if found else None) == expected
+
+
+def test_plain_agents() -> None:
+    known = Inventory()
+    known.add("pci", {"devices": [{"vendor": "amd", "pci": {"address": "0002:03:00.0"}}]})
+    other = {**CARD, "Name": "gfx1031", "BDFID": ""}
+    assert rocminfo.as_plain(rocminfo.parse_agents(text_of(PROCESSOR, CARD, other)), known) == [
+        {"target": "gfx1030", "name": "AMD Radeon RX 6800 XT", "address": "0002:03:00.0"},
+        {"target": "gfx1031", "name": "AMD Radeon RX 6800 XT", "address": None},
+    ]

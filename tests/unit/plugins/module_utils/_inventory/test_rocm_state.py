@@ -1,0 +1,117 @@
+# Copyright (c) 2026 gpufleet contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a change of ROCm finds: installations side by side, blacklists, words of the kernel, our own record and files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.gpufleet.node.plugins.module_utils._evidence import ReplayHost
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _own, rocm_state
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
+
+CARD = {"vendor": "amd", "pci": {"address": "0000:03:00.0", "kernel_driver": "amdgpu"}}
+LOG = [{"argv": ["dmesg"], "rc": 0, "stdout": "[    1.1] kfd kfd: amdgpu: skipped device 1002:67e3, PCI rejects atomics 730<0\n"}]
+
+
+def look(files: dict[str, str] | None = None, links: dict[str, str] | None = None, commands: Any = (), source: str = "pci") -> Inventory:
+    known = Inventory()
+    known.add(source, {"devices": [CARD], "amd": {"driver": {"loaded": True}}})
+    host = ReplayHost({"files": files or {}, "dirs": {}, "links": links or {}, "probes": {}, "commands": list(commands)})
+    known.add("rocm_state", rocm_state.read(Source(host, "rocm_state", known.problems), known))
+    return known
+
+
+def test_installations_side_by_side() -> None:
+    known = look(
+        {"/opt/rocm-6.4.3/.info/version": "6.4.3-128\n", "/opt/rocm-7.2.4/.info/version": "7.2.4-90\n"},
+        {"/opt/rocm": "/etc/alternatives/rocm", "/etc/alternatives/rocm": "/opt/rocm-6.4.3"},
+    )
+    assert known.amd["installs"] == [
+        {"path": "/opt/rocm-6.4.3", "version": "6.4.3", "stream": "classic", "default": True},
+        {"path": "/opt/rocm-7.2.4", "version": "7.2.4", "stream": "classic", "default": False},
+    ]
+
+
+def test_the_new_stream_beside_the_old_one() -> None:
+    known = look(
+        {"/opt/rocm/core-10.1/.info/version": "10.1.0\n", "/opt/rocm/core-10.0/.info/version": "10.0.2\n",
+         "/opt/rocm-7.2.4/.info/version": "7.2.4-90\n"},
+        {"/opt/rocm/core": "core-10.1"},
+    )
+    assert known.amd["installs"] == [
+        {"path": "/opt/rocm/core-10.1", "version": "10.1.0", "stream": "core", "default": True},
+        {"path": "/opt/rocm/core-10.0", "version": "10.0.2", "stream": "core", "default": False},
+        {"path": "/opt/rocm-7.2.4", "version": "7.2.4", "stream": "classic", "default": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("blacklist amdgpu\n", "blacklist amdgpu"),
+        ("# mine\n  blacklist  amdgpu   # for the VM\n", "blacklist  amdgpu   # for the VM"),
+        ("install amdgpu /bin/false\n", "install amdgpu /bin/false"),
+        ("#blacklist amdgpu\n", None),
+        ("blacklist amdgpu_xcp\noptions amdgpu ppfeaturemask=1\n", None),
+        ("install amdgpu /sbin/modprobe --ignore-install amdgpu\n", None),
+    ],
+)
+def test_blacklists(text: str, expected: str | None) -> None:
+    assert rocm_state.blacklisted(text) == expected
+
+
+def test_where_amdgpu_is_kept_away() -> None:
+    known = look({
+        "/etc/modprobe.d/blacklist-amdgpu.conf": "blacklist amdgpu\n",
+        "/usr/lib/modprobe.d/blacklist-amdgpu.conf": "install amdgpu /bin/true\n",
+        "/usr/lib/modprobe.d/other.conf": "install amdgpu /bin/true\n",
+        "/proc/cmdline": "ro quiet modprobe.blacklist=nouveau,amdgpu\n",
+    })
+    assert known.amd["blacklists"] == [
+        {"path": "/etc/modprobe.d/blacklist-amdgpu.conf", "line": "blacklist amdgpu"},
+        {"path": "/usr/lib/modprobe.d/other.conf", "line": "install amdgpu /bin/true"},
+        {"path": "/proc/cmdline", "line": "modprobe.blacklist=nouveau,amdgpu"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "device_id", "pci"),
+    [
+        ("kfd kfd: amdgpu: skipped device 1002:67e3, PCI rejects atomics 730<0", "no_pcie_atomics", "67e3", None),
+        ("kfd: skipped device 1002:7300, PCI rejects atomics", "no_pcie_atomics", "7300", None),
+        ("kfd kfd: error getting iommu info. is the iommu enabled?", "iommu_failed", None, None),
+        ("kfd kfd: amdgpu: device 1002:15d8 NOT added due to errors", "not_added", "15d8", None),
+        ("amdgpu 0000:03:00.0: Direct firmware load for amdgpu/navi10_pfp.bin failed with error -2", "firmware_missing", None,
+         "0000:03:00.0"),
+        ("kfd kfd: amdgpu: added device 1002:73bf", None, None, None),
+    ],
+)
+def test_words_of_the_kernel(line: str, kind: str | None, device_id: str | None, pci: str | None) -> None:
+    found = rocm_state.parse_hints(f"[   12.3] {line}\n[   99.9] {line}\n")
+    assert [(hint["kind"], hint["device_id"], hint["pci"]) for hint in found] == ([(kind, device_id, pci)] if kind else [])
+
+
+def test_the_log_is_read_only_where_a_card_is_not_served() -> None:
+    assert [hint["kind"] for hint in look(commands=LOG).amd["hints"]] == ["no_pcie_atomics"]
+    assert look(commands=LOG, source="kfd").amd["hints"] == []
+
+
+def test_a_card_that_the_processor_sees_in_part() -> None:
+    folder = "/sys/bus/pci/devices/0000:03:00.0"
+    sizes = {f"{folder}/mem_info_vram_total": f"{16 << 30}\n", f"{folder}/mem_info_vis_vram_total": f"{256 << 20}\n"}
+    assert look(sizes).amd["hints"] == [
+        {"kind": "small_bar", "device_id": None, "pci": "0000:03:00.0", "message": "256 MiB of 16384 MiB are visible to the processor"}
+    ]
+    assert look({**sizes, f"{folder}/mem_info_vis_vram_total": f"{16 << 30}\n"}).amd["hints"] == []
+
+
+def test_our_record_and_files() -> None:
+    record = {"schema_version": 1, "packages": {"rocminfo": "6.1.2-2"}, "files": [_own.ROCM_UDEV]}
+    known = look({_own.ROCM_RECORD: json.dumps(record), _own.ROCM_UDEV: "rule\n", _own.ROCM_PROFILE: "export X=1\n"})
+    assert known.amd["record"]["packages"] == {"rocminfo": "6.1.2-2"}
+    assert known.amd["own_files"] == {_own.ROCM_UDEV: "rule\n", _own.ROCM_PROFILE: "export X=1\n"}
+    assert look({_own.ROCM_RECORD: "{}"}).problems[0]["code"] == "unreadable"
