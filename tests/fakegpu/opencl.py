@@ -44,8 +44,8 @@ def _aligned(devices: list[tuple[Gpu, int]]) -> str:
         domain, (bus, slot) = gpu.address.partition(":")[0], _location(gpu)
         text += "".join(map(_columns, [
             ("  Device Name", _name(gpu)), ("  Device Vendor", _VENDOR), ("  Device Vendor ID", "0x1002"),
-            ("  Device Version", "OpenCL 2.0 "), ("  Driver Version", "3649.0 (HSA1.1,LC)"), ("  Device OpenCL C Version", "OpenCL C 2.0 "), ("  Device Type", "GPU"),
-            ("  Device Board Name (AMD)", gpu.get("name")), ("  Device PCI-e ID (AMD)", f"0x{gpu.get('device')}"),
+            ("  Device Version", "OpenCL 2.0 "), ("  Driver Version", "3649.0 (HSA1.1,LC)"), ("  Device OpenCL C Version", "OpenCL C 2.0 "),
+            ("  Device Type", "GPU"), ("  Device Board Name (AMD)", gpu.get("name")), ("  Device PCI-e ID (AMD)", f"0x{gpu.get('device')}"),
             ("  Device Topology (AMD)", f"PCI-E, {domain}:{bus:02x}:{slot:02x}.{part}"),
             ("  Max compute units", gpu.get("cu") // partitions(gpu)),
         ]))  # fmt: skip
