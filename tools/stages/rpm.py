@@ -13,7 +13,8 @@ from pathlib import Path
 from .places import CHECKOUT
 
 _IMAGE = "packages"
-_TESTS = [f"tests/unit/plugins/module_utils/_packages/test_{manager}.py" for manager in ("dnf", "zypper")]
+_TESTS = [*(f"tests/unit/plugins/module_utils/_packages/test_{manager}.py" for manager in ("dnf", "zypper")),
+          "tests/unit/packagerepo/test_amd_rpm.py"]
 # zypper gives a machine that it runs on for the first time an id; after that it writes nothing where it is only asked.
 _START = "mkdir -p /var/lib/zypp && cat /proc/sys/kernel/random/uuid >/var/lib/zypp/AnonymousUniqueId && exec \"$@\""
 
