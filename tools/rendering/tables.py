@@ -93,8 +93,31 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
     "rocm_table": (
         "Which products ROCm supports, and the targets that stand in for others.",
         (
-            ("gpu_support", "rocm_support.yml", "gpu_support", ("pci", "gfx", "from", "to", "supported")),
+            ("gpu_support", "rocm_support.yml", "gpu_support", ("product", "family", "pci", "gfx", "from", "to", "supported")),
             ("hsa_override", "rocm_support.yml", "hsa_override", ("gfx", "value", "as", "confidence")),
+        ),
+    ),
+    "rocm_matrix_table": (
+        "Releases of ROCm, targets they are built for, systems that AMD lists, known trouble.",
+        (
+            ("releases", "rocm_support.yml", "releases", ("release", "date", "stream", "amdgpu", "confidence")),
+            ("targets", "rocm_support.yml", "targets", ("stream", "first", "last", "gfx", "packages")),
+            ("os_support", "rocm_support.yml", "os_support", ("first", "last", "families", "systems")),
+            ("os_limits", "rocm_support.yml", "os_limits", ("first", "last", "products", "all_but", "only", "without")),
+            (
+                "troubles",
+                "rocm_support.yml",
+                "troubles",
+                ("software", "gfx", "first", "last", "what", "mended", "mended_rocm", "remedy", "confidence"),
+            ),
+        ),
+    ),
+    "rocm_drivers_table": (
+        "Drivers of AMD and of Linux, and the releases of ROCm that they serve.",
+        (
+            ("windows", "rocm_support.yml", "driver_windows", ("amdgpu", "rocm")),
+            ("bases", "rocm_support.yml", "driver_bases", ("amdgpu", "kernel")),
+            ("inbox", "rocm_support.yml", "inbox", ("gfx", "kernel", "needs", "backports")),
         ),
     ),
     "catalog_nvidia_table": (

@@ -84,7 +84,7 @@ def _complete_nvidia(device: Section, inventory: Inventory) -> None:
 
 
 def _complete_amd(device: Section, inventory: Inventory) -> None:
-    from .._knowledge import amd, catalog
+    from .._knowledge import amd, catalog, rocm_products
 
     device_id, revision = _ids(device)
     chip = amd.chip(device_id, revision) if device_id else None
@@ -99,7 +99,7 @@ def _complete_amd(device: Section, inventory: Inventory) -> None:
     if target and not device.get("architecture"):
         device["architecture"] = amd.architecture_of_gfx(target) or (chip.architecture if chip else None)
     if device_id:
-        device["rocm_support"] = amd.rocm_support(device_id, revision, target)
+        device["rocm_support"] = rocm_products.support(device_id, revision, target)
     memory = device.setdefault("memory", {})
     # MI300A is no APU in the sense of a weak card beside a processor, yet its memory is the processor's too.
     card = catalog.card("amd", device_id, revision) if device_id and "kind" not in memory else None

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What our tables know about AMD GPUs. PCI ids and revisions are lower-case hex without 0x."""
+"""What our tables know about AMD GPUs. PCI ids and revisions are lower-case hex without 0x. What ROCm says of them: rocm_products.py."""
 
 from __future__ import annotations
 
@@ -32,14 +32,6 @@ class AmdChip(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def _tables() -> dict[str, Any]:
     from .amd_table import TABLE
-
-    tables: dict[str, Any] = json.loads(TABLE)
-    return tables
-
-
-@functools.lru_cache(maxsize=1)
-def _rocm() -> dict[str, Any]:
-    from .rocm_table import TABLE
 
     tables: dict[str, Any] = json.loads(TABLE)
     return tables
@@ -122,51 +114,3 @@ def architecture_of_gfx(gfx_target: str) -> str | None:
             architecture: str = row["architecture"]
             return architecture
     return None
-
-
-def rocm_support(device_id: str | None, revision: str | None, gfx_target: str | None) -> dict[str, Any]:
-    """{status, first_release, last_release, override} in the form of the facts.
-
-    AMD supports products, not gfx targets. 'supported' and 'ended' come from AMD's own lists; 'unofficial' is a product that
-    no list names but whose target the libraries are built for, or for which the override (HSA_OVERRIDE_GFX_VERSION) makes it
-    pass for one that they are built for; 'unsupported' is the rest of what our tables know.
-    """
-    wanted = _device_id(device_id)
-    known = chip(wanted, revision) if wanted else None
-    row = _product(wanted, _revision_id(revision)) if wanted else None
-    if row is not None:
-        return _from_list(row)
-    gfx = gfx_target or (known.gfx_target if known else None)
-    if gfx is None or (known is None and architecture_of_gfx(gfx) is None):
-        return _support("unknown")
-    answer = _by_target(gfx)
-    # A product that we do not know may be on a list that we have not read, unless its whole target is left out.
-    unsure = known is not None and known.certainty == "block" and answer["status"] == "unofficial"
-    return _support("unknown") if unsure else answer
-
-
-def _product(wanted: str, revision: str | None) -> dict[str, Any] | None:
-    rows = _rocm()["gpu_support"]
-    keys = (f"{wanted}:{revision}", wanted)
-    return next((row for key in keys for row in rows if key in row["pci"]), None)
-
-
-def _from_list(row: dict[str, Any]) -> dict[str, Any]:
-    if row.get("supported") is False:
-        return _support("unsupported")
-    return _support("ended" if "to" in row else "supported", row.get("from"), row.get("to"))
-
-
-def _by_target(gfx: str) -> dict[str, Any]:
-    built = {row["gfx"] for row in _rocm()["gpu_support"] if "to" not in row and row.get("supported") is not False}
-    if gfx in built:
-        return _support("unofficial")
-    for row in _rocm()["hsa_override"]:
-        # Rows of low confidence are kept in data/ as notes; a host must not be told to rely on them.
-        if row["gfx"] == gfx and row["confidence"] != "low" and row.get("value"):
-            return _support("unofficial", override=row["value"])
-    return _support("unsupported")
-
-
-def _support(status: str, first: str | None = None, last: str | None = None, override: str | None = None) -> dict[str, Any]:
-    return {"status": status, "first_release": first, "last_release": last, "override": override}

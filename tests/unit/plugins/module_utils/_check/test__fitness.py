@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check import _fitness
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import amd, nvidia
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import amd, nvidia, rocm_products
 
 
 def card(vendor: str, device_id: str, total_mib: int | None, revision: str | None = None, **more: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def card(vendor: str, device_id: str, total_mib: int | None, revision: str | Non
         known = amd.chip(device_id, revision)
         device["gfx_target"] = known.gfx_target if known else None
         device["apu"] = known.apu if known else None
-        device["rocm_support"] = amd.rocm_support(device_id, revision, device["gfx_target"])
+        device["rocm_support"] = rocm_products.support(device_id, revision, device["gfx_target"])
     return {**device, **more}
 
 

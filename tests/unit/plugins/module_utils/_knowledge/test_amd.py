@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AMD chips and what ROCm says of them."""
+"""AMD chips by PCI id, and their targets."""
 
 from __future__ import annotations
 
@@ -71,41 +71,3 @@ def test_gfx_from_number(number: int, target: str) -> None:
 )
 def test_architecture_of_gfx(target: str, architecture: str | None) -> None:
     assert amd.architecture_of_gfx(target) == architecture
-
-
-@pytest.mark.parametrize(
-    ("device_id", "revision", "gfx", "status", "first", "last", "override"),
-    [
-        ("73bf", "c1", "gfx1030", "unofficial", None, None, None),
-        ("73bf", "c1", None, "unofficial", None, None, None),
-        ("73a3", "00", "gfx1030", "supported", "5.7", None, None),
-        ("73df", "c1", "gfx1031", "unofficial", None, None, "10.3.0"),
-        ("74a1", "00", "gfx942", "supported", "6.0", None, None),
-        ("74b5", None, None, "supported", "6.0", None, None),
-        ("744c", "c8", "gfx1100", "supported", "5.7", None, None),
-        ("744c", "cf", "gfx1100", "unofficial", None, None, None),
-        ("7480", "cf", "gfx1102", "supported", "7.14", None, None),
-        ("66a1", "02", "gfx906", "ended", "5.7", "6.3", None),
-        ("6860", "00", "gfx900", "unsupported", None, None, None),
-        ("687f", "c1", "gfx900", "unsupported", None, None, None),
-        ("731f", "c1", "gfx1010", "unsupported", None, None, None),
-        ("7444", None, "gfx1100", "unknown", None, None, None),
-        ("67df", "c7", "gfx803", "unsupported", None, None, None),
-        ("67df", "c7", None, "unsupported", None, None, None),
-        ("ffff", None, None, "unknown", None, None, None),
-        ("ffff", None, "gfx9999", "unknown", None, None, None),
-        (None, None, None, "unknown", None, None, None),
-        (None, None, "gfx1031", "unofficial", None, None, "10.3.0"),
-    ],
-)
-def test_rocm_support(
-    device_id: str | None,
-    revision: str | None,
-    gfx: str | None,
-    status: str,
-    first: str | None,
-    last: str | None,
-    override: str | None,
-) -> None:
-    expected = {"status": status, "first_release": first, "last_release": last, "override": override}
-    assert amd.rocm_support(device_id, revision, gfx) == expected

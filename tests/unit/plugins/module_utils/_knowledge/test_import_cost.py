@@ -69,11 +69,15 @@ def test_import_is_cheap(module: str) -> None:
         ("catalog.name('amd', '73bf', 'c1')", {"amd_table"}),
         ("amd.chip('73bf', 'c1')", {"amd_table"}),
         ("amd.chip('1586', 'c1')", {"amd_table", "amd_names_table"}),
-        ("amd.rocm_support('73bf', 'c1', None)", {"amd_table", "rocm_table"}),
+        ("rocm_products.support('73bf', 'c1', None)", {"amd_table", "rocm_table"}),
+        ("rocm_releases.newest()", {"rocm_matrix_table"}),
+        ("rocm.verdict(rocm.Card('73bf', 'c1'), '7.2')", {"amd_table", "rocm_table", "rocm_matrix_table"}),
+        ("rocm_drivers.inbox('gfx942', '6.8.0', '7.2')", {"rocm_drivers_table", "rocm_matrix_table"}),
         ("delivery.deliverers('debian', '13'); delivery.package_sets('debian')", {"delivery_table"}),
         ("refusals.refusal_row('ND-NO-GPU')", {"refusals_table"}),
     ],
 )
 def test_only_what_is_asked_for_is_read(code: str, tables: set[str]) -> None:
-    loaded = _loaded(f"from {PACKAGE} import amd, catalog, delivery, nvidia, refusals\n{code}")
+    loaded = _loaded(f"from {PACKAGE} import amd, catalog, delivery, nvidia, refusals\n"
+        f"from {PACKAGE} import rocm, rocm_drivers, rocm_products, rocm_releases\n{code}")
     assert {name for name in loaded if name.endswith("_table")} == tables
