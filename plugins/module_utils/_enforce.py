@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ._host import Host, HostError
-from ._inventory._facts import facts
 from ._inventory._gather import gather
 from ._inventory._inventory import Inventory
-from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository, as_plain
+from ._look import last_run_of, refuse_unknown_codes
+from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository
 from ._plan import nvidia_driver
 from ._plan._repositories import base_url
+from ._plan.answer import answer, reboot_reasons
 from ._plan.nvidia_driver import Attempt
-from ._plan.order import Order, OrderError
+from ._plan.order import Order
 from ._plan.steps import Plan, Refusal
-from ._plan.text import pointing, screen
 from ._plan.verify import verify
 
 __all__ = ["Fetch", "inspect"]
 
 Fetch = Callable[[str, "str | None"], bytes]  # (URL, proxy) → content; OSError with the reason
 
-_LAST_RUN = "/run/gpufleet.node/nvidia_driver.last"
 _DNF_PYTHON = "/usr/libexec/platform-python"
 _JOBS = ("pci", "nvml", "nvidia_smi", "holders", "workloads")  # sources that see who uses GPUs
 _ERRORS = {
@@ -52,8 +51,8 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     from ._check import _areas  # after `_inventory`, from whose import on each module in an archive is compiled only once
     from ._check._node import Node
 
-    _refuse_unknown_codes(order)
-    last_run = _line(host, _LAST_RUN)  # before all else: a run that ends while we look makes our plan stale
+    refuse_unknown_codes(order)
+    last_run = last_run_of(host)  # before all else: a run that ends while we look makes our plan stale
     inventory = gather(host, timeout=timeout, change=True)
     closure = Closure(())
     plan = nvidia_driver.assess(inventory, order, today)
@@ -63,26 +62,15 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     if user != "root":
         plan = _without_root(plan, _refusal(inventory, "ND-NO-ROOT", user=user))
     verification = verify(inventory, order)
-    before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
-    reasons = list(plan.reboot_reasons) or _later(plan, verification)
-    # In a refusal they would bury what stands in the way.
-    findings = [] if plan.status == "refused" else [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))]
+    reasons = reboot_reasons(plan, verification)
+    told_of = plan.status == "change" or (plan.status == "nothing_to_do" and verification.status != "verified")
+    findings = [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))] if told_of else []
     if reasons and plan.status == "nothing_to_do":
         plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order)))
-    answer = {
-        "changed": plan.status == "change",
-        "status": plan.status,
-        "plan": as_plain(plan),
-        "before": before,
-        "after": nvidia_driver.predict(inventory, plan) or None if plan.status == "change" else before,
-        "verification": as_plain(verification),
-        "findings": findings,
-        "reboot_required": bool(reasons),
-        "reboot_reasons": reasons,
-        "text": screen(plan, before, verification, closure.download_kib, findings),
-        "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)},
-    }
-    return {**answer, **_failure(plan, verification, findings)}
+    told = answer(inventory, plan, verification, findings, closure.download_kib)
+    if plan.status == "change":
+        told["after"] = nvidia_driver.predict(inventory, plan) or None
+    return {**told, "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)}}
 
 
 def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any]:
@@ -102,48 +90,11 @@ def _without_root(plan: Plan, refusal: Refusal) -> Plan:
     return plan._replace(refusals=warned) if plan.status == "change" else plan
 
 
-def _later(plan: Plan, verification: Any) -> list[str]:
-    """What a reboot mends on a node where nothing else is to be done."""
-    if plan.status != "nothing_to_do":
-        return []
-    return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
-
-
 def _ended_by_reboot(inventory: Inventory, order: Order) -> list[Refusal]:
     """Jobs on a node of which only the reboot is left: nothing of ours ends them, whoever reboots it is to know."""
     from ._plan._preflight import busy
 
     return [one._replace(severity="warning") for one in busy(inventory, order) if one.code not in order.acknowledge]
-
-
-def _failure(plan: Plan, verification: Any, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What makes the task fail or skipped: refusals, or a driver that is there and does not work and that no step would mend."""
-    if plan.status == "skipped":
-        return {"skipped": True, "skip_reason": "; ".join(plan.reasons)}
-    if plan.status == "refused":
-        told = [one for one in plan.refusals if one.severity == "critical"]
-        return {"failed": True, "msg": "nothing was changed: " + "; ".join(_told(one) for one in told)}
-    if plan.status == "nothing_to_do" and verification.status == "failed":
-        broken = "; ".join(f"{link.link}: {link.reason}" for link in verification.links if link.state == "broken")
-        message = f"there is nothing that this module could do, and the driver does not work: {broken}{pointing(findings)}"
-        return {"failed": True, "msg": message}
-    return {}
-
-
-def _told(one: Refusal) -> str:
-    command = one.remedy.partition("\n")[0]
-    return f"{one.code}: {one.message}" + (f" -> {command}" if command else "")
-
-
-def _refuse_unknown_codes(order: Order) -> None:
-    """A slip would silently acknowledge nothing."""
-    if order.acknowledge:
-        from ._knowledge import findings, refusals
-
-        known = {*refusals.codes(), *findings.codes()}
-        wrong = [code for code in order.acknowledge if code not in known]
-        if wrong:
-            raise OrderError(f"acknowledge has {wrong[0]!r} (allowed: codes of docs/refusals.md such as ND-BUSY, and of docs/findings.md)")
 
 
 def _known(order: Order) -> list[str]:
@@ -295,13 +246,6 @@ def _manager(name: str, host: Host, folder: str) -> Manager:
     from ._packages.dnf import Dnf
 
     return Dnf(host, folder)
-
-
-def _line(host: Host, path: str) -> str | None:
-    try:
-        return host.read(path, 200).decode("ascii", "replace").strip() or None
-    except HostError:
-        return None
 
 
 def _dnf_python(host: Host) -> str | None:

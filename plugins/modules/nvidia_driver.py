@@ -19,158 +19,8 @@ description:
   - Never reboots a node and never changes its kernel. RV(reboot_required) and RV(reboot_reasons) say what is left to you, or to the
     role C(gpufleet.node.nvidia_driver).
   - A run that was interrupted is finished or repaired by the next one.
-options:
-  version:
-    description:
-      - A branch (V(580)), an exact version (V(580.95.05)), a package revision (V(550.163.01-4~bpo13+1)), a range
-        (V(>=535,<590)), or a channel, one of V(lts), V(production) and V(new_feature).
-      - Quote it. A number with a fraction is refused, since YAML turns 550.100 into 550.1, which is another version.
-      - Where no driver is installed, a range means the newest supported long-term branch in it that serves all GPUs, else the
-        newest production branch.
-    type: raw
-    default: '>=530'
-  state:
-    description:
-      - V(present) keeps what is allowed, and installs where nothing is.
-      - V(latest) goes to the newest that O(version) allows and the packages sources offer.
-      - V(absent) removes what this module has installed, written and locked on the node, and nothing else. Packages that
-        others need by now stay, and the plan names them; while they need the driver itself, nothing is removed. What O(version) and
-        the options beside it wish for a driver does not count then; a module that is loaded stays so until the next boot.
-    type: str
-    choices: [present, latest, absent]
-    default: present
-  flavour:
-    description:
-      - The kernel module. V(auto) takes the one that all GPUs and the branch need, else NVIDIA's recommendation for the GPUs.
-    type: str
-    choices: [auto, open, proprietary]
-    default: auto
-  origin:
-    description:
-      - Whose packages. V(auto) keeps to whoever made the installed ones. Where there are none it is the distribution, and NVIDIA's
-        repository only where the distribution cannot serve the GPUs at all.
-      - V(nvidia) adds NVIDIA's repository where it is missing, with a key that is pinned by its fingerprint.
-    type: str
-    choices: [auto, distribution, nvidia]
-    default: auto
-  components:
-    description:
-      - V(compute) is CUDA, C(nvidia-smi) and the kernel module. V(full) has OpenGL and display too.
-      - Fabric Manager, NSCQ and IMEX follow the hardware in both cases.
-    type: str
-    choices: [compute, full]
-    default: compute
-  precompiled:
-    description:
-      - Kernel modules that the distribution has built and signed. V(auto) takes them where every kernel has one, else modules are
-        built on the node with DKMS.
-      - V(always) refuses where there are none, V(never) always builds.
-    type: str
-    choices: [auto, always, never]
-    default: auto
-  hold:
-    description:
-      - Keep C(apt upgrade), unattended-upgrades, C(dnf update) and C(zypper update) from moving the driver to another branch.
-      - Kernels get their modules nevertheless, also those to come.
-    type: bool
-    default: true
-  when_busy:
-    description:
-      - What to do while jobs use the GPUs, MIG instances are in use, or a kubelet or slurmd is not drained.
-      - V(refuse) fails. V(wait) looks again until they have ended, at most O(busy_timeout) seconds. V(proceed) warns and goes on.
-    type: str
-    choices: [refuse, wait, proceed]
-    default: refuse
-  busy_timeout:
-    description:
-      - Seconds to wait for jobs with O(when_busy=wait).
-    type: int
-    default: 1800
-  when_no_gpu:
-    description:
-      - What to do on a node without an NVIDIA GPU.
-    type: str
-    choices: [skip, fail]
-    default: skip
-  reload:
-    description:
-      - V(if_idle) replaces a loaded kernel module at once where nothing uses the GPUs. V(never) leaves that to a reboot.
-    type: str
-    choices: [never, if_idle]
-    default: never
-  allow_downgrade:
-    description:
-      - Whether an installed driver may be replaced by an older one.
-    type: bool
-    default: false
-  replace_runfile:
-    description:
-      - Whether a driver that was installed by a C(.run) file may be removed, with a copy of its files kept, to make room for
-        packages. It is refused otherwise.
-    type: bool
-    default: false
-  update_initramfs:
-    description:
-      - Whether to rebuild the initial RAM file system, without which nouveau may come back at the next boot.
-    type: bool
-    default: true
-  restore_nouveau:
-    description:
-      - With O(state=absent), whether nouveau may be loaded again.
-    type: bool
-    default: false
-  persistence:
-    description:
-      - Whether the persistence daemon is enabled, which keeps GPUs initialised while nobody uses them.
-    type: bool
-    default: true
-  module_parameters:
-    description:
-      - Parameters of the kernel module, such as C(NVreg_EnableGpuFirmware). They count when the module is loaded next.
-    type: dict
-    default: {}
-  extra_packages:
-    description:
-      - Names of more packages to install in the same transaction.
-    type: list
-    elements: str
-    default: []
-  mirror:
-    description:
-      - URL of your copy of NVIDIA's package server. It takes the place of C(https://developer.download.nvidia.com), so it has the same
-        folders below it, C(compute/cuda/repos/rhel9/x86_64) for example.
-    type: str
-  proxy:
-    description:
-      - URL of the HTTP proxy for what packages are fetched through by this module.
-      - A name and a password in it are taken out of what is returned.
-    type: str
-  repository_key:
-    description:
-      - URL (V(file:///root/key.asc) for a file of the node) or text of the OpenPGP key of the repository at O(mirror), where it is
-        signed with another key than NVIDIA's.
-      - It takes the place of the key whose fingerprint this collection knows, so it must be one that you trust.
-    type: str
-  repository_priority:
-    description:
-      - Priority of NVIDIA's repository, in the package manager's own order.
-    type: int
-  wait_for_lock:
-    description:
-      - Seconds to wait for another package manager, or for another run of this module, that is at work on the node.
-    type: int
-    default: 300
-  acknowledge:
-    description:
-      - Codes of refusals that somebody knows of and lives with. They become warnings.
-    type: list
-    elements: str
-    default: []
-  timeout:
-    description:
-      - Deadline in seconds of each source that is asked about the node, see M(gpufleet.node.gpu_facts).
-    type: float
-    default: 10.0
+extends_documentation_fragment:
+  - gpufleet.node._nvidia_order
 requirements:
   - root on the node for a change. Check mode needs none, and says what it could not read.
   - community.general on the controller for SUSE
@@ -503,8 +353,8 @@ reboot_reasons:
   elements: str
 findings:
   description:
-    - What M(gpufleet.node.gpu_check) has to say about the node as it was seen last, critical findings first; none where the plan is
-      refused.
+    - What M(gpufleet.node.gpu_check) has to say about the node as it was seen last, critical findings first; none where the driver is
+      as ordered and works, and none where the plan is refused.
   returned: when the node could be inspected
   type: list
   elements: dict
@@ -564,8 +414,6 @@ def main() -> None:
     if not module.check_mode:
         module.fail_json(msg=_BARE)
     asked = module.params
-    if not 0 < asked["timeout"] <= 3600:
-        module.fail_json(msg=f"timeout: {asked['timeout']:g} is not a number of seconds between 0 and 3600")
     try:
         order, host = Order.parse(asked), LiveHost("/", PROBES)
         begin(host)

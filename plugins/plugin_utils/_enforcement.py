@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
-from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles, refusal
-from ansible_collections.gpufleet.node.plugins.plugin_utils._giving_back import giving_back
-from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
+
+# Collections are compiled anew in each run of Ansible, and most nodes need nothing: what only a change takes is imported there.
+if TYPE_CHECKING:
+    from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease
 
 __all__ = ["enforce"]
 
@@ -47,6 +48,9 @@ def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -
     lacking = run.obstacles()
     if lacking:
         return _outcome.refused(run.answer, lacking, diff)
+    from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import refusal
+    from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
+
     lease = Lease(node.command)
     try:
         last = lease.take(options["wait_for_lock"], node.say)
@@ -72,6 +76,8 @@ def _lacking(node: Node, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Refusals for what this controller cannot do of a plan."""
     if answer.get("status") != "change":
         return []
+    from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles
+
     python = (answer.get("node") or {}).get("dnf_python")
     return obstacles(answer["plan"]["steps"], node.exists, node.core_version, python)
 
@@ -171,6 +177,8 @@ class _Run:
 
     def _give_back(self, steps: list[dict[str, Any]], number: int, lease: Lease) -> list[tuple[str, bool]]:
         """(what, whether it went well) of the steps that give back what the failed run took from the node."""
+        from ansible_collections.gpufleet.node.plugins.plugin_utils._giving_back import giving_back
+
         given = []
         for step in giving_back(steps, number):
             self._node.say(f"after the failure: {step['what']}")

@@ -8,11 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import merged
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import pointing, refused_screen
-
+# Collections are compiled anew in each run of Ansible, and most nodes need nothing: what only a change takes is imported there.
 __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
@@ -36,6 +32,9 @@ def answered(answer: Mapping[str, Any], diff: bool) -> dict[str, Any]:
 
 def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], diff: bool) -> dict[str, Any]:
     """The result where this controller, or somebody on the node, stands in the way before the first change."""
+    from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
+    from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import refused_screen
+
     new = [one["code"] for one in refusals]
     known = [one for one in answer["plan"]["refusals"] if one["code"] not in new]
     plan = {**answer["plan"], "status": "refused", "refusals": [*refusals, *known]}
@@ -47,6 +46,8 @@ def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], di
 
 def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:
     """The result of a run whose steps all went through: the plan that was done, and what the last look saw."""
+    from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import pointing
+
     result = {**answered(answer, diff), **_seen(after), "changed": changed}
     verification = after.get("verification") or {}
     if after.get("failed") and not verification:
@@ -108,6 +109,8 @@ def failed_step(
 
 def _way_back(own: Sequence[str], look: Mapping[str, Any]) -> list[str]:
     """From the newest: what this run did, and what the record has of it, of the step that broke off, and of runs before."""
+    from ansible_collections.gpufleet.node.plugins.module_utils._plan._way_back import merged
+
     recorded = list((look.get("node") or {}).get("undo") or ())
     return merged([*(line for line in own if line not in recorded), *recorded])
 
@@ -120,6 +123,8 @@ def _seen(look: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(result: Mapping[str, Any]) -> str:
     """The last words of what failed."""
+    from ansible_collections.gpufleet.node.plugins.module_utils._check._clean import clean
+
     message = str(result.get("msg") or "no message").strip()
     stderr = str(result.get("stderr") or "").strip()
     text = message if not stderr or stderr[-80:] in message else f"{message}: {stderr}"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from .._knowledge.thresholds import threshold
@@ -305,21 +306,13 @@ _WORDS: dict[str, Callable[[Node], str]] = {
 }
 
 
-class Words(dict[str, Any]):
-    """The words of one finding; commands that the finding did not give are made for this machine when a text asks for them."""
-
-    def __init__(self, node: Node, words: dict[str, Any]) -> None:
-        super().__init__(words)
-        self._node = node
-
-    def __missing__(self, key: str) -> str:
-        if key == "headers":
-            return _headers(self._node, str(self.get("kernel") or self._node.kernel))
-        if key == "rocm_last":
-            return _rocm_last(self._node, str(self["last"]))
-        if key == "kernel":
-            return self._node.kernel
-        return _WORDS[key](self._node)
+def word(node: Node, key: str, given: Mapping[str, Any]) -> str:
+    """A command that a text asks for by its name and that its finding has not given. KeyError where there is none of that name."""
+    if key == "headers":
+        return _headers(node, str(given.get("kernel") or node.kernel))
+    if key == "rocm_last":
+        return _rocm_last(node, str(given["last"]))
+    return node.kernel if key == "kernel" else _WORDS[key](node)
 
 
 def python_of(installation: dict[str, Any]) -> str:

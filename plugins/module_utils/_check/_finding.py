@@ -8,9 +8,9 @@ import shlex
 from typing import Any
 
 from .._knowledge.findings import finding_row
-from ._commands import Words
 from ._node import Node, Section, address, name
 from ._report import Finding
+from ._words import Words
 
 # Words of a finding that are texts of ours, not of the machine: whole commands and advice.
 _OURS = ("command", "action", "override", "runtime_setup", "minors", "settings", "index", "torch_index")

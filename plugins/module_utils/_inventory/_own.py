@@ -7,6 +7,8 @@ from __future__ import annotations
 RECORD = "/var/lib/gpufleet/nvidia_driver.json"
 PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-driver.pref"
 MODPROBE = "/etc/modprobe.d/gpufleet-nvidia.conf"
+# Read before the file of the hold, whose name sorts after it: the first record that fits a version counts.
+TRANSACTION = "/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref"
 OWN_PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-"  # how the names of all our files for apt begin
 
 ROCM_RECORD = "/var/lib/gpufleet/rocm_stack.json"

@@ -14,14 +14,15 @@ from .._knowledge.delivery import Deliverer
 from .._packages.types import Offer, Request
 from ._branches import newer_than_table
 from ._cards import Card, cards_of, flavours, limits
-from ._deliverables import Deliverable, Index, bare, deliverables, package_key, without_module
+from ._deliverables import Deliverable, Index, deliverables, without_module
 from ._kept import kept
 from ._kernel_fit import Misfit, misfits
 from ._kernel_fit import refusals as fit_refusals
 from ._node_state import key_enrolled, secure
-from ._packages_part import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
+from ._present import EXACT, Present, installed, kernels_of, present, revision_of, roles, sets_of
 from ._refuse import refuse
 from ._request import request_for
+from ._templates import bare, package_key
 from .branch import Choice, Installed, choose_branch
 from .order import Order
 from .steps import Chosen, Refusal

@@ -12,9 +12,9 @@ from .._check._node import Node, join
 from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._packages.types import Change, Closure, Request
-from ._deliverables import bare, pattern_of
-from ._packages_part import around, installed, sets_of
+from ._present import around, installed, sets_of
 from ._refuse import refuse
+from ._templates import bare, pattern_of
 from .order import Order
 from .steps import Chosen, Refusal
 

@@ -14,13 +14,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .._inventory._package_text import upstream_version
-from .._inventory._versions import VersionKey, version_key
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
 from .._packages.types import Candidate, Offer, Wanted
+from ._templates import Kernel, bare, filled, package_key, pattern_of
 
-__all__ = ["Deliverable", "Index", "Kernel", "bare", "deliverables", "filled", "package_key", "pattern_of",
-           "without_module"]
+__all__ = ["Deliverable", "Index", "deliverables", "without_module"]
 
 _DRIVER_VERSION = re.compile(r"[1-9][0-9]{2,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?", re.ASCII)
 # Metadata of a repository is not to be trusted: what is no name or no version never reaches a plan.
@@ -31,13 +30,6 @@ _RELATION = re.compile(
 )
 _FOREIGN = frozenset(("i386", "i686", "armhf"))
 _KERNEL_FLAVOUR = "{kernel_flavour}"
-
-
-class Kernel(NamedTuple):
-    """An installed kernel. flavour is what packages call its kind: generic, generic-hwe-24.04, cloud-amd64, default."""
-
-    release: str
-    flavour: str
 
 
 class Deliverable(NamedTuple):
@@ -51,30 +43,6 @@ class Deliverable(NamedTuple):
     wanted: tuple[Wanted, ...]
     stream: str | None = None
     superseded: bool = False
-
-
-def bare(version: str) -> str:
-    """A package's version without its epoch."""
-    return version.partition(":")[2] or version
-
-
-def package_key(version: str) -> tuple[int, VersionKey]:
-    """A sort key for versions as package managers write them."""
-    epoch, colon, rest = version.partition(":")
-    return (int(epoch) if colon and epoch.isdecimal() and epoch.isascii() else 0, version_key(rest if colon else version))
-
-
-def filled(template: str, **words: object) -> str:
-    """A name of a template; a word that it has and that is not given stays."""
-    for key, value in words.items():
-        template = template.replace(f"{{{key}}}", str(value))
-    return template
-
-
-def pattern_of(template: str) -> re.Pattern[str]:
-    """What names made of a template look like."""
-    text = re.escape(template).replace(r"\{branch\}", "([0-9]{3,4})").replace(r"\{kernel_flavour\}", "(.+)")
-    return re.compile(text, re.ASCII)
 
 
 @functools.lru_cache(maxsize=64)

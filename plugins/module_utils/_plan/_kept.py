@@ -12,9 +12,10 @@ from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from ._cards import cards_of, flavours
-from ._deliverables import Deliverable, Index, filled
+from ._deliverables import Deliverable, Index
 from ._node_state import kernels_to_boot
-from ._packages_part import Present, installed, kernels_of, names_of, revision_of, roles, sets_of, under_another_name
+from ._present import Present, installed, kernels_of, names_of, revision_of, roles, sets_of, under_another_name
+from ._templates import filled
 from .order import Order
 
 __all__ = ["kept"]

@@ -14,10 +14,10 @@ from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from ._cards import cards_of, flavours
-from ._deliverables import Kernel, filled
 from ._hold import tools_of
 from ._node_state import kernels_to_boot
-from ._packages_part import (
+from ._pinning import pinning_here
+from ._present import (
     EXACT,
     Present,
     around,
@@ -32,7 +32,7 @@ from ._packages_part import (
     under_another_name,
 )
 from ._repositories import attempts
-from ._request import pinning_here
+from ._templates import Kernel, filled
 from .branch import Installed, choose_branch
 from .order import Order
 from .steps import Chosen

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .._inventory._inventory import Inventory
 from .._knowledge.delivery import Deliverer
 from ._names import says_enough, spelt
-from ._packages_part import around
+from ._present import around
 from .order import Order
 from .steps import Step
 

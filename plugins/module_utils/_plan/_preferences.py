@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import PREFERENCES
+from .._inventory._own import PREFERENCES, TRANSACTION
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Request
 from . import _hold
@@ -21,10 +21,8 @@ from ._priority import priority_file
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["TRANSACTION", "preference_files"]
+__all__ = ["preference_files"]
 
-# Read before the file of the hold, whose name sorts after it: the first record that fits a version counts.
-TRANSACTION = "/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref"
 _EXACT = _hold.PRIORITY + 1  # above the hold, which may allow other versions of the branch
 # NVIDIA's pinning packages have 1000, and below that apt takes no older version of what a package depends on.
 _ABOVE_ALL = 1001

@@ -14,41 +14,13 @@ from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
 from ._hold import set_by
 from ._node_state import packaged, users
+from ._owners import OWNERS, owner_of, runfile_stays, serves_wish
 from ._refuse import refuse
 from ._runfile import UNINSTALLER
 from .order import Order
 from .steps import Chosen, Refusal
 
-__all__ = ["after", "before", "busy", "held", "no_gpu", "owner_serves"]
-
-_OWNERS = {
-    "operator": "ND-OWNER-OPERATOR",
-    "jetpack": "ND-OWNER-JETPACK",
-    "dgx_os": "ND-OWNER-DGX-OS",
-    "image": "ND-OWNER-IMAGE",
-    "vgpu": "ND-OWNER-VGPU",
-    "wsl": "ND-OWNER-WSL",
-}
-
-
-def no_gpu(inventory: Any, order: Order) -> Refusal | None:
-    """What to say of a node without an NVIDIA GPU: a warning to skip it by, or critical where when_no_gpu is fail. None where there
-    is one, given to a guest or not, and where PCI could not be read."""
-    node = Node(inventory)
-    if any(device.get("vendor") == "nvidia" for device in node.devices) or node.problems("pci"):
-        return None
-    return refuse(node, "ND-NO-GPU", severity="critical" if order.when_no_gpu == "fail" else "warning")
-
-
-def owner_serves(inventory: Any, order: Order) -> bool:
-    """Whether somebody else manages the driver of this node and it satisfies the wish: then there is nothing to do."""
-    node = Node(inventory)
-    return order.state != "absent" and _satisfied(node, order) and (_owner(node) is not None or _runfile_stays(node, order))
-
-
-def _runfile_stays(node: Node, order: Order) -> bool:
-    """Whether the driver is that of NVIDIA's .run installer, and nobody asked to replace it."""
-    return node.get("nvidia.driver.managed_by") == "runfile" and not order.replace_runfile
+__all__ = ["after", "before", "busy", "held"]
 
 
 def before(inventory: Any, order: Order, today: str | None = None) -> list[Refusal]:
@@ -102,33 +74,18 @@ def _place(node: Node) -> Iterator[Refusal]:
         yield refuse(node, "ND-CONTAINER")
 
 
-def _owner(node: Node) -> str | None:
-    """Who else manages the driver of this node."""
-    if node.wsl:
-        return "wsl"
-    if node.get("system.image_based"):
-        return "image"
-    manager = node.get("nvidia.driver.managed_by")
-    return str(manager) if manager in _OWNERS else None
-
-
 def _owned(node: Node, order: Order) -> Iterator[Refusal]:
-    owner, serves = _owner(node), order.state != "absent" and _satisfied(node, order)
+    owner, serves = owner_of(node), order.state != "absent" and serves_wish(node, order)
     if owner is not None and not serves:
-        yield refuse(node, _OWNERS[owner], version=node.driver_version or "none", wish=order.wish)
+        yield refuse(node, OWNERS[owner], version=node.driver_version or "none", wish=order.wish)
     runfile = node.get("packages.runfile")
-    if not runfile or owner is not None or (serves and _runfile_stays(node, order)):
+    if not runfile or owner is not None or (serves and runfile_stays(node, order)):
         return
     version, paths = runfile.get("version") or "of unknown version", runfile.get("paths") or ["/var/lib/nvidia"]
     if not order.replace_runfile:
         yield refuse(node, "ND-RUNFILE", version=version, paths=join(paths, 4), use=({"replace_runfile": "true"},))
     elif UNINSTALLER not in paths:
         yield refuse(node, "ND-RUNFILE-NO-UNINSTALLER", version=version, uninstaller=UNINSTALLER)
-
-
-def _satisfied(node: Node, order: Order) -> bool:
-    version = node.driver_version
-    return version is not None and order.wish.allows(version)
 
 
 def _cards(node: Node) -> Iterator[Refusal]:
@@ -156,7 +113,7 @@ def _packages(node: Node, order: Order) -> Iterator[Refusal]:
             told = join(f"{origin} ({join(names, 3)})" for origin, names in sorted(finding.evidence["origins"].items()))
             # A change of the maker that broke off is ours to finish: the record says what should be there.
             yield refuse(node, "ND-MIXED-ORIGIN", "packages", severity="warning" if _unfinished(node) else None, origins=told)
-    if order.state != "absent" and not _satisfied(node, order):
+    if order.state != "absent" and not serves_wish(node, order):
         yield from _third_party(node)
         yield from held(node, sorted(node.get("nvidia.driver.packages") or {}))
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from .._check._commands import Words, distribution
 from .._check._node import Node
+from .._check._words import Words
 from .steps import Refusal
 
 _REMOVE = {"suse": "sudo zypper remove", "el": "sudo dnf remove", "fedora": "sudo dnf remove"}
@@ -27,6 +27,7 @@ def refuse(
 ) -> Refusal:
     """The refusal of this code with its texts filled in; the first of use is the word {set}. severity: instead of the row's own.
     KeyError where its row has a word that was not given (a fault of ours)."""
+    from .._check._commands import distribution
     from .._knowledge.refusals import refusal_row
 
     row = refusal_row(code)

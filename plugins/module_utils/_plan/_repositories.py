@@ -7,13 +7,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from .._inventory._inventory import Inventory
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Repository
-from ._packages_part import around
+from ._present import around
 from .order import Order
 
 __all__ = ["Attempt", "attempts", "base_url"]
@@ -141,7 +140,11 @@ def _file(deliverer: Deliverer, stanzas: list[str], ending: str = "") -> Reposit
 def base_url(order: Order, deliverer: Deliverer) -> str:
     """Where the vendor's repository lies; ends with a slash. A mirror stands for the vendor's server: its paths are the same."""
     url = str(deliverer.repository["url"])
-    return (f"{order.mirror.rstrip('/')}{urlsplit(url).path}" if order.mirror else url).rstrip("/") + "/"
+    if order.mirror:
+        from urllib.parse import urlsplit
+
+        url = f"{order.mirror.rstrip('/')}{urlsplit(url).path}"
+    return url.rstrip("/") + "/"
 
 
 def _is_vendors(entry: Mapping[str, Any], url: str, order: Order, deliverer: Deliverer) -> bool:

@@ -14,14 +14,17 @@ from .._inventory._package_text import upstream_version
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Candidate, Pin, Request, Wanted
 from . import _hold
-from ._deliverables import Deliverable, Index, Kernel, filled, package_key, pattern_of
+from ._beside import extras_of, headers_of
+from ._deliverables import Deliverable, Index
 from ._names import named
-from ._packages_part import around, extras_of, headers_of, installed, names_of, sets_of
+from ._pinning import holding, pinning_here
 from ._preferences import preference_files
+from ._present import around, installed, names_of, sets_of
+from ._templates import Kernel, filled, package_key, pattern_of
 from .order import Order
 from .steps import Chosen
 
-__all__ = ["holding", "is_pinning", "pinning_here", "pinning_of", "request_for"]
+__all__ = ["pinning_of", "request_for"]
 
 _NVIDIA = re.compile(r"(?:lib|linux-[a-z]+-|kmod-|firmware-|xserver-xorg-video-)?nvidia|libcuda|libnv|cuda-drivers")
 _MODULES = re.compile(r"linux-(?:modules|objects|signatures)-nvidia")  # these have versions of their own
@@ -84,34 +87,11 @@ def pinning_of(order: Order, deliverer: Deliverer, picked: Deliverable, index: I
     return None
 
 
-def pinning_here(inventory: Inventory, deliverer: Deliverer) -> list[str]:
-    """The packages on the node that pin drivers."""
-    return sorted(name for name in installed(inventory) if is_pinning(name, deliverer))
-
-
 def _in_the_way(name: str, inventory: Inventory, order: Order, deliverer: Deliverer, picked: Deliverable) -> bool:
     """Whether a package pins another driver, or is one of ours that is no longer wanted."""
     fits = {filled(template, branch=picked.branch, version=picked.version) for template in deliverer.pinning}
     ours = (inventory.packages.get("record") or {}).get("packages") or {}
     return name not in fits or order.hold or name in ours
-
-
-def is_pinning(name: str, deliverer: Deliverer) -> bool:
-    """Whether a package is one of those that pin drivers."""
-    return any(pattern_of(template.replace("{version}", "{branch}")).match(name) for template in deliverer.pinning)
-
-
-def holding(inventory: Inventory, deliverer: Deliverer, request: Request | None = None) -> Deliverer:
-    """The deliverer with the hold that serves on this node: where it has no package that pins its driver, a file of ours does; for apt
-    with names instead of patterns, where they are known."""
-    if deliverer.manager == "apt":
-        names = request.held if request else named(inventory.packages, deliverer)
-        deliverer = deliverer._replace(hold_patterns=names or deliverer.hold_patterns)
-    if deliverer.hold != "pinning_package":
-        return deliverer
-    wanted = request.install if request else ()
-    pinned = any(is_pinning(one.name, deliverer) for one in wanted) or (request is None and pinning_here(inventory, deliverer))
-    return deliverer if pinned else deliverer._replace(hold="preferences")
 
 
 def _chosen(deliverer: Deliverer, picked: Deliverable) -> Chosen:

@@ -9,14 +9,14 @@ from typing import Any
 
 from .._check._node import join
 from .._inventory._inventory import Inventory
+from .._inventory._own import TRANSACTION
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Repository, Request, Wanted
-from ._preferences import TRANSACTION
-from ._request import is_pinning
+from ._pinning import is_pinning
 from .order import Order
 from .steps import Chosen, Step
 
-__all__ = ["TRANSACTION", "package_steps", "repair_steps"]
+__all__ = ["package_steps", "repair_steps"]
 
 
 def repair_steps(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[Step]:

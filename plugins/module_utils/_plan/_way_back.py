@@ -16,7 +16,7 @@ from typing import Any
 from .._inventory._inventory import Inventory
 from .._inventory._own import RECORD
 from .._packages.types import Change
-from ._deliverables import bare
+from ._templates import bare
 from .steps import Step
 
 __all__ = ["KEY", "as_text", "closed", "journal", "merged", "restoring", "told"]

@@ -11,7 +11,6 @@ from .._knowledge import nvidia
 from .._knowledge.nvidia import Branch
 from ._branches import Field, field_of
 from ._cards import Card, cards_of, flavours, limits
-from ._refusals import refusals
 from .wish import Wish
 
 __all__ = ["Choice", "Installed", "choose_branch"]
@@ -65,6 +64,8 @@ def choose_branch(
             return _kept(field, installed, number)
     best = field.best(field.available)
     if best is None:
+        from ._refusals import refusals  # most nodes have a driver that serves
+
         return Choice(None, None, [], refusals(field))
     flavour, why = _flavour(cards, best.number)
     reasons = [_why_best(field, best), *_left_behind(field, best), *_version_notes(field.wish, best), why, *_unknown(cards)]

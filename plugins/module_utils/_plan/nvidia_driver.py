@@ -19,14 +19,15 @@ from . import _configuration, _preflight
 from ._choose import UNSERVED, choose, impossible
 from ._closure import refusals_of
 from ._hold import locks_of
-from ._lacking import lacking, others_driver, reasons_of, stays
+from ._lacking import lacking, reasons_of, stays
 from ._node_state import coming_kernels
 from ._others import others_steps
+from ._pinning import holding
 from ._predict import predict
 from ._priority import priority_steps
 from ._record import closing_step, record_step
 from ._repositories import Attempt, attempts
-from ._request import holding
+from ._satisfied import satisfied, settings
 from ._transaction import package_steps, repair_steps
 from ._way_back import restoring
 from .order import Order
@@ -37,8 +38,6 @@ __all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predi
 
 # What would stop the next change is told while nothing has to change, too.
 _NEXT_TIME = ("ND-RUNFILE", "ND-MIXED-ORIGIN")
-_OWNERS = {"operator": "NVIDIA's GPU Operator", "jetpack": "JetPack", "dgx_os": "DGX OS", "image": "the system's image",
-           "vgpu": "NVIDIA vGPU", "wsl": "Windows", "runfile": "NVIDIA's .run installer"}
 
 
 class Selected(NamedTuple):
@@ -56,14 +55,9 @@ def assess(inventory: Inventory, order: Order, today: str | None = None) -> Plan
         from . import _absent
 
         return _absent.assess(inventory, order)
-    nobody = _preflight.no_gpu(inventory, order)
-    if nobody is not None:
-        return Plan("refused" if nobody.severity == "critical" else "skipped", reasons=(nobody.message,), refusals=(nobody,))
-    if _preflight.owner_serves(inventory, order):
-        return Plan("nothing_to_do", reasons=(_owner_words(inventory, order),))
-    words = others_driver(inventory, order)
-    if words:
-        return Plan("nothing_to_do", reasons=(words,))
+    found = satisfied(inventory, order, today)
+    if found is not None:
+        return found
     there = stays(inventory, order, today)
     if there is not None and not lacking(inventory, order, there):
         return _without_packages(inventory, order, holding(inventory, there.deliverer), there.chosen, today)
@@ -78,13 +72,6 @@ def remove(inventory: Inventory, order: Order, remover: Remover) -> Plan:
     return _absent.plan(inventory, order, remover)
 
 
-def _owner_words(inventory: Inventory, order: Order) -> str:
-    driver = inventory.nvidia.get("driver") or {}
-    version = driver.get("loaded_version") or driver.get("installed_version")
-    owner = _OWNERS.get("image" if inventory.system.get("image_based") else str(driver.get("managed_by")), "somebody else")
-    return f"{version} is here, {order.wish} allows it, and {owner} manages it"
-
-
 def _stopped(refusals: Sequence[Refusal]) -> bool:
     return any(one.severity == "critical" for one in refusals)
 
@@ -92,9 +79,7 @@ def _stopped(refusals: Sequence[Refusal]) -> bool:
 def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, today: str | None) -> Plan:
     """Packages are as they should be: what is left is configuration, or the end of a transaction that broke off."""
     repair = repair_steps(inventory, order, deliverer)
-    steps = [*repair, *others_steps(inventory, order, deliverer, False), *priority_steps(inventory, order, deliverer, False),
-             *_configuration.steps(inventory, order, chosen, deliverer, ())]
-    steps = restoring(inventory, steps)
+    steps = restoring(inventory, [*repair, *settings(inventory, order, chosen, deliverer)])
     reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
     last = [] if steps else closing_step(inventory)

@@ -88,6 +88,8 @@ class Order:
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Order:
         """From options that Ansible has checked against ARGUMENTS. WishError, OrderError."""
+        if not 0 < options["timeout"] <= 3600:
+            raise OrderError(f"timeout: {options['timeout']:g} is not a number of seconds between 0 and 3600")
         values = {name: options[name] for name in ARGUMENTS if name not in ("version", "timeout")}
         for name, low, high in (("busy_timeout", 1, 7 * 86400), ("wait_for_lock", 0, 86400), ("repository_priority", 1, 1001)):
             if values[name] is not None and not low <= values[name] <= high:

@@ -37,6 +37,20 @@ number = sum(1 for line in open(folder + "/asked")) - 1
 answers = json.load(open(folder + "/answers.json"))
 print(json.dumps(answers[min(number, len(answers) - 1)]))
 """
+# It looks first, and what it decides is the first of the answers; what it leaves open is not noted.
+STATE = """\
+#!/usr/bin/python
+# WANT_JSON
+import json, os
+folder = os.path.dirname(os.path.realpath(%r))
+first = json.load(open(folder + "/answers.json"))[0]
+if first.get("status") in ("nothing_to_do", "skipped") and not first.get("failed"):
+    with open(folder + "/asked", "a") as file:
+        file.write("{}\\n")
+    print(json.dumps(first))
+else:
+    print(json.dumps({"changed": False, "status": "undecided"}))
+"""
 # Times and the folder of the lease are the test's own; the rest is what users run.
 START = """
 import sys
@@ -85,6 +99,7 @@ class Played:
         self.folder = folder
         (folder / "library").mkdir(exist_ok=True)
         (folder / "library" / "nvidia_driver.py").write_text(MODULE % str(folder / "asked"))
+        (folder / "library" / "nvidia_driver_state.py").write_text(STATE % str(folder / "asked"))
         (folder / "answers.json").write_text(json.dumps(answers))
         (folder / "asked").write_text("")
         (folder / "ansible.cfg").write_text("")

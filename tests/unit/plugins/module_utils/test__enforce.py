@@ -140,11 +140,21 @@ def test_who_reboots_a_node_is_told_of_its_jobs(
     assert [(one["code"], one["severity"]) for one in answer["plan"]["refusals"]] == expected
 
 
-def test_findings_come_from_the_same_look(tmp_path: Path) -> None:
-    found = {one["code"]: one["severity"] for one in look(tmp_path, "rx6800xt-inbox")["findings"]}
-    assert found["AMD-ROCM-ABSENT"] == "warning"
-    found = {one["code"]: one["severity"] for one in look(tmp_path, "rx6800xt-inbox", acknowledge=["AMD-ROCM-ABSENT"])["findings"]}
-    assert found["AMD-ROCM-ABSENT"] == "info"
+def test_findings_come_from_the_same_look_of_a_driver_that_does_not_work(tmp_path: Path) -> None:
+    document = evidence_of(load_profile("runfile-only"))
+    document["probes"]["nvml"] = {"error": "Driver/library version mismatch"}
+    document["commands"] = [one for one in document["commands"] if one["argv"][0] != "nvidia-smi"]
+    for accepted, severity in (((), "critical"), (("NV-LIBRARY-MISMATCH",), "info")):
+        options = order(acknowledge=list(accepted))
+        answer = inspect(load(json.dumps(document)), options, 10.0, str(tmp_path), no_network, TODAY)
+        found = {one["code"]: one["severity"] for one in answer["findings"]}
+        assert (answer["status"], answer["verification"]["status"]) == ("nothing_to_do", "failed")
+        assert found["NV-LIBRARY-MISMATCH"] == severity
+
+
+def test_what_works_as_ordered_is_no_place_for_findings(tmp_path: Path) -> None:
+    answer = look(tmp_path, "runfile-only")
+    assert (answer["status"], answer["verification"]["status"], answer["findings"]) == ("nothing_to_do", "verified", [])
 
 
 def test_a_refusal_is_not_buried_in_findings(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check import _commands
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
+from ansible_collections.gpufleet.node.plugins.module_utils._check._words import Words
 
 DEBIAN = {"system": {"distribution": "debian", "distribution_version": "12"}, "kernel.release": "6.1.0-40-amd64"}
 UBUNTU = {"system": {"distribution": "ubuntu", "distribution_version": "24.04"}, "kernel.release": "6.8.0-50-generic"}
@@ -94,12 +95,12 @@ def test_distribution(machine: Callable[..., Any], system: dict[str, Any], famil
     ],
 )
 def test_words(machine: Callable[..., Any], changes: dict[str, Any], word: str, command: str) -> None:
-    assert f"{{{word}}}".format_map(_commands.Words(Node(machine("rtx4090", changes)), {})) == command
+    assert f"{{{word}}}".format_map(Words(Node(machine("rtx4090", changes)), {})) == command
 
 
 def test_a_word_that_nobody_knows_is_a_fault(machine: Callable[..., Any]) -> None:
     with pytest.raises(KeyError, match="no_such_word"):
-        "{no_such_word}".format_map(_commands.Words(Node(machine("rtx4090")), {}))
+        "{no_such_word}".format_map(Words(Node(machine("rtx4090")), {}))
 
 
 @pytest.mark.parametrize(

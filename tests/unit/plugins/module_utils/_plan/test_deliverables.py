@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import delivery
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Offer
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables import Deliverable, Kernel, deliverables, package_key
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables import Deliverable, deliverables
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._templates import Kernel, package_key
 from planlab import offer
 
 GENERIC = (Kernel("6.8.0-88-generic", "generic"),)

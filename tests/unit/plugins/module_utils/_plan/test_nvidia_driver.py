@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._deliverables import package_key
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._templates import package_key
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import screen
 from planlab import Laboratory, apply, machine, offer, order_of, with_cards

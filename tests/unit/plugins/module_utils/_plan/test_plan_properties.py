@@ -17,8 +17,9 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.nvidia_table import TABLE
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._cards import cards_of, flavours
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import revision_of
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._present import revision_of
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._removal import _KERNEL
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._satisfied import satisfied
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import STATUSES, Plan
 from hypothesis import HealthCheck, assume, given, settings
@@ -117,6 +118,7 @@ def must_hold(inventory: Inventory, distribution: str, order: Order, plan: Plan)
     assert driver["installed_version"] == chosen.version
     again = planned(after, distribution, order)
     assert (again.status, again.steps) == ("nothing_to_do", ()), [step.what for step in again.steps]
+    assert satisfied(after, order) in (None, again)
 
 
 def test_the_cards_here_are_all_architectures_of_the_table() -> None:
@@ -129,7 +131,10 @@ def test_every_architecture_on_every_distribution(card: str, distribution: str) 
     inventory = with_cards(bare(distribution), CARDS[card])
     for wish in (">=340", ">=530", "580", ">=590"):
         order = order_of(version=wish)
-        must_hold(inventory, distribution, order, planned(inventory, distribution, order))
+        plan = planned(inventory, distribution, order)
+        must_hold(inventory, distribution, order, plan)
+        if plan.status == "change":
+            assert satisfied(apply(inventory, plan), order) is not None, "no node that is as ordered takes a second look"
 
 
 @pytest.mark.parametrize("profile", PROFILES)

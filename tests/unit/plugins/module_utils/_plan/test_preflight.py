@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Closure
-from ansible_collections.gpufleet.node.plugins.module_utils._plan import _preflight
+from ansible_collections.gpufleet.node.plugins.module_utils._plan import _owners, _preflight
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._preflight_room import needed_mib
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Chosen
 from planlab import order_of
@@ -38,7 +38,7 @@ def after(profile: str, changes: dict[str, Any] | None, which: Chosen, closure: 
     [("no-gpu", "skip", "warning"), ("no-gpu", "fail", "critical"), ("mi210", "skip", "warning"), ("intel-only", "fail", "critical")],
 )
 def test_no_gpu(profile: str, option: str, severity: str) -> None:
-    found = _preflight.no_gpu(node(profile), order_of(when_no_gpu=option))
+    found = _owners.no_gpu(node(profile), order_of(when_no_gpu=option))
     assert found is not None
     assert (found.severity, found.code) == (severity, "ND-NO-GPU")
     assert found.message == "PCI shows no NVIDIA GPU: there is nothing to install a driver for"
@@ -46,13 +46,13 @@ def test_no_gpu(profile: str, option: str, severity: str) -> None:
 
 @pytest.mark.parametrize("profile", [GOOD, BARE, "vfio-host", "nvidia-amd-mixed"])
 def test_a_gpu_is_there(profile: str) -> None:
-    assert _preflight.no_gpu(node(profile), order_of()) is None
+    assert _owners.no_gpu(node(profile), order_of()) is None
 
 
 def test_where_pci_cannot_be_read_nobody_says_that_there_is_no_gpu() -> None:
     inventory = node("no-gpu")
     inventory.problems.append({"source": "pci", "code": "unreadable", "message": "x"})
-    assert _preflight.no_gpu(inventory, order_of()) is None
+    assert _owners.no_gpu(inventory, order_of()) is None
 
 
 JOB = {"health.gpu_holders": [holder()]}
@@ -155,22 +155,22 @@ def test_before(profile: str, changes: dict[str, Any], options: dict[str, Any], 
 )
 def test_a_driver_of_somebody_else_serves_or_is_refused(profile: str, changes: dict[str, Any], code: str) -> None:
     inventory = node(profile, changes)
-    assert _preflight.owner_serves(inventory, order_of())
+    assert _owners.owner_serves(inventory, order_of())
     assert short(_preflight.before(inventory, order_of(), TODAY)) == []
     other = order_of(version="<500")
-    assert not _preflight.owner_serves(inventory, other)
+    assert not _owners.owner_serves(inventory, other)
     assert short(_preflight.before(inventory, other, TODAY))[0] == ("critical", code, "node")
-    assert not _preflight.owner_serves(inventory, order_of(state="absent"))
+    assert not _owners.owner_serves(inventory, order_of(state="absent"))
 
 
 @pytest.mark.parametrize("profile", [GOOD, BARE, "runfile-leftovers"])
 def test_packages_and_nothing_are_nobody_elses(profile: str) -> None:
-    assert not _preflight.owner_serves(node(profile), order_of())
+    assert not _owners.owner_serves(node(profile), order_of())
 
 
 @pytest.mark.parametrize(("options", "serves"), [({}, True), ({"version": "595"}, False), ({"replace_runfile": True}, False)])
 def test_a_runfile_driver_that_satisfies_the_wish_is_fine(options: dict[str, Any], serves: bool) -> None:
-    assert _preflight.owner_serves(node("runfile-only"), order_of(**options)) is serves
+    assert _owners.owner_serves(node("runfile-only"), order_of(**options)) is serves
 
 
 def headers(release: str, state: bool | None = False) -> dict[str, Any]:

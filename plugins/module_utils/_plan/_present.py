@@ -1,26 +1,26 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: the packages of a node's driver: which set is there, which kernels want modules, what goes with a driver."""
+"""Private: the packages of a node's driver: which set is there, which kernels want modules, what this hardware asks for besides."""
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .._check._node import Node
 from .._inventory._inventory import Inventory
 from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer, PackageSet
-from .._packages.types import Wanted
-from ._deliverables import Deliverable, Index, Kernel, bare, filled, package_key, pattern_of
 from ._node_state import has_program, kernels_to_boot
+from ._templates import Kernel, bare, filled, pattern_of
 from .order import Order
 
-__all__ = ["Present", "around", "extras_of", "extras_told", "headers_of", "installed", "kernels_of", "names_of", "present",
-           "revision_of", "sets_of", "under_another_name"]
+__all__ = ["EXACT", "Offered", "Present", "around", "extras_told", "installed", "kernels_of", "names_of", "present", "revision_of",
+           "roles", "sets_of", "under_another_name"]
+
+EXACT = ("fabricmanager", "nscq", "imex")  # of these only the driver's own version works
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,160}", re.ASCII)
 
@@ -33,6 +33,13 @@ class Present(NamedTuple):
     version: str
     branch: int
     revision: str
+
+
+class Offered(Protocol):
+    """What is offered, as far as the kinds of kernels are told from it (Index of _deliverables)."""
+
+    def names(self) -> Iterable[str]: ...
+    def leads_to(self, name: str, start: str) -> bool: ...
 
 
 def revision_of(version: str) -> str | None:
@@ -97,7 +104,7 @@ def _same_stream(row: PackageSet, branch: int, inventory: Inventory) -> bool:
     return not row.stream or not enabled or filled(row.stream, branch=branch) in enabled
 
 
-def kernels_of(inventory: Inventory, deliverer: Deliverer, index: Index | None = None) -> list[Kernel]:
+def kernels_of(inventory: Inventory, deliverer: Deliverer, index: Offered | None = None) -> list[Kernel]:
     """The kernels that should boot with a driver, each with the flavour of its packages.
 
     A kernel's name does not tell generic from generic-hwe-24.04: the headers that are installed do, else those that are offered.
@@ -112,7 +119,7 @@ def kernels_of(inventory: Inventory, deliverer: Deliverer, index: Index | None =
     return found
 
 
-def _flavour(release: str, base: str, inventory: Inventory, deliverer: Deliverer, index: Index | None) -> str:
+def _flavour(release: str, base: str, inventory: Inventory, deliverer: Deliverer, index: Offered | None) -> str:
     meta, exact = deliverer.headers.get("meta", ""), deliverer.headers.get("exact", "")
     words = f"({re.escape(base)}(?:-[a-z][a-z0-9.-]*)?)"
     pattern = re.compile(re.escape(meta).replace(r"\{kernel_flavour\}", words), re.ASCII)
@@ -128,69 +135,11 @@ def _flavour(release: str, base: str, inventory: Inventory, deliverer: Deliverer
     return base
 
 
-def headers_of(inventory: Inventory, deliverer: Deliverer, kernels: Sequence[Kernel], index: Index) -> list[Wanted]:
-    """The packages with headers for each kernel that has none yet, where they are offered, and those that follow new kernels."""
-    has = {entry["release"]: bool(entry.get("headers")) for entry in inventory.kernel.get("installed") or ()}
-    found: list[Wanted] = []
-    for kernel in kernels:
-        if not has.get(kernel.release):
-            found += _exact_headers(deliverer.headers, kernel, index)
-        meta = filled(deliverer.headers.get("meta", ""), kernel_flavour=kernel.flavour)
-        if meta and (index.of(meta) or meta in installed(inventory)):
-            found.append(Wanted(meta, _matching(deliverer.headers, meta, kernels, index)))
-    return [wanted for wanted in dict.fromkeys(found) if _NAME.fullmatch(wanted.name)]
-
-
-def _exact_headers(templates: Mapping[str, str], kernel: Kernel, index: Index) -> list[Wanted]:
-    """Either the release stands in the name of the package, or it is the version of one (rpm, which has several at once)."""
-    name = filled(templates.get("exact", ""), release=kernel.release, kernel_flavour=kernel.flavour)
-    pattern = templates.get("exact_version")
-    if pattern is None:
-        return [Wanted(name)] if index.of(name) else []
-    wanted = filled(pattern, kernel_version=delivery.kernel_version(kernel.release))
-    return [Wanted(name, one.version) for one in index.of(name) if fnmatch.fnmatchcase(bare(one.version), wanted)][:1]
-
-
-def _matching(templates: Mapping[str, str], meta: str, kernels: Sequence[Kernel], index: Index) -> str | None:
-    """The version of a meta package that brings no other kernel than those which are here; None where it has none for them."""
-    if "exact_version" not in templates:
-        return None
-    here = [filled(templates["exact_version"], kernel_version=delivery.kernel_version(kernel.release)) for kernel in kernels]
-    return next((one.version for one in index.of(meta) if any(fnmatch.fnmatchcase(bare(one.version), version) for version in here)), None)
-
-
-def extras_of(inventory: Inventory, order: Order, deliverable: Deliverable, index: Index) -> list[Wanted]:
-    """What goes with this driver on this hardware: Fabric Manager and what it needs, the persistence daemon, the operator's own."""
-    wanted = []
-    for role, names in delivery.extras(index.origin, deliverable.branch).items():
-        if role in roles(inventory, order):
-            for name in names:
-                fits = [one for one in index.of(name, deliverable.revision) if role not in EXACT or _same(one.version, deliverable)]
-                other = name not in installed(inventory) and under_another_name(installed(inventory), name, deliverable.version)
-                if fits and (_newer_build(inventory, name, fits[0].version, deliverable) or (role in EXACT and other)):
-                    continue
-                wanted += [Wanted(name, fits[0].version if _same(fits[0].version, deliverable) else None)] if fits else []
-    return [*wanted, *(Wanted(name) for name in order.extra_packages)]
-
-
-def _newer_build(inventory: Inventory, name: str, offered: str, deliverable: Deliverable) -> bool:
-    """Whether a newer build of the same version is there, so that the offered one would be a downgrade for nothing."""
-    there = installed(inventory).get(name, {}).get("version", "")
-    return bool(there) and _same(there, deliverable) and package_key(there) > package_key(offered)
-
-
-def _same(version: str, deliverable: Deliverable) -> bool:
-    return upstream_version(version) == deliverable.version
-
-
 def under_another_name(known: Mapping[str, Mapping[str, Any]], name: str, version: str) -> bool:
     """Whether a package of this version is there with or without a branch in its name: NVIDIA's nvidia-fabricmanager and the
     nvidia-fabricmanager-580 of Ubuntu or of older releases are the same files, and exclude each other."""
     stem = re.compile(re.escape(re.sub(r"-[0-9]{3,4}$", "", name)) + r"(?:-[0-9]{3,4})?", re.ASCII)
     return any(stem.fullmatch(other) and upstream_version(str(entry.get("version") or "")) == version for other, entry in known.items())
-
-
-EXACT = ("fabricmanager", "nscq", "imex")  # of these only the driver's own version works
 
 
 def roles(inventory: Inventory, order: Order) -> set[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import deliverer
-from ansible_collections.gpufleet.node.plugins.module_utils._plan._packages_part import around, kernels_of, present
+from ansible_collections.gpufleet.node.plugins.module_utils._plan._present import around, kernels_of, present
 from planned_node import node
 
 
