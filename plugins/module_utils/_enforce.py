@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._host import Host, HostError
-from ._inventory._gather import gather
+from ._inventory import _ask_amd, _ask_for_a_change, _ask_nvidia, _ask_software
 from ._inventory._inventory import Inventory
+from ._inventory._survey import SOURCES, survey, wanted_subsets
 from ._look import last_run_of, refuse_unknown_codes
 from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository
 from ._plan import nvidia_driver
@@ -53,7 +54,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
 
     refuse_unknown_codes(order)
     last_run = last_run_of(host)  # before all else: a run that ends while we look makes our plan stale
-    inventory = gather(host, timeout=timeout, change=True)
+    inventory = _survey(host, timeout)
     closure = Closure(())
     plan = nvidia_driver.assess(inventory, order, today)
     if plan is None:
@@ -71,6 +72,12 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     if plan.status == "change":
         told["after"] = nvidia_driver.predict(inventory, plan) or None
     return {**told, "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)}}
+
+
+def _survey(host: Host, timeout: float, sources: Sequence[str] = SOURCES) -> Inventory:
+    first = [_ask_nvidia.ask, _ask_amd.ask, _ask_software.ask_names]
+    then = [_ask_software.ask, _ask_for_a_change.ask]
+    return survey(host, first, then, wanted_subsets(()) | {"change", "processes"}, timeout, sources)
 
 
 def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def _still_idle(host: Host, order: Order, timeout: float, plan: Plan) -> Plan:
         return plan
     from ._plan._preflight import busy
 
-    fresh = gather(host, timeout=timeout, sources=_JOBS, change=True)
+    fresh = _survey(host, timeout, _JOBS)
     known = {one.code for one in plan.refusals} | set(order.acknowledge)
     new = tuple(one for one in busy(fresh, order) if one.severity == "critical" and one.code not in known)
     return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals)) if new else plan

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ._host import Host, HostError
-from ._inventory._gather import gather
+from ._inventory import _ask_for_a_change, _ask_nvidia
+from ._inventory._survey import survey, wanted_subsets
 from ._plan._satisfied import satisfied
 from ._plan.answer import answer
 from ._plan.order import Order, OrderError
@@ -27,7 +28,8 @@ def look(host: Host, order: Order, timeout: float, today: str) -> dict[str, Any]
     """
     refuse_unknown_codes(order)
     last_run = last_run_of(host)
-    inventory = gather(host, timeout=timeout, change=True)
+    wanted = wanted_subsets(()) | {"change", "processes"}
+    inventory = survey(host, [_ask_nvidia.ask], [_ask_for_a_change.ask], wanted, timeout)
     plan = satisfied(inventory, order, today)
     if plan is not None and plan.status != "refused":
         verification = verify(inventory, order)

@@ -248,7 +248,8 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ..module_utils._check.report_text import render  # noqa: E402
 from ..module_utils._check.run import check  # noqa: E402
 from ..module_utils._check.seen import known_codes, seen  # noqa: E402
-from ..module_utils._inventory._gather import SOURCES, gather  # noqa: E402
+from ..module_utils._inventory._gather import gather  # noqa: E402
+from ..module_utils._inventory._survey import SOURCES  # noqa: E402
 from ..module_utils._machine import machine  # noqa: E402
 
 

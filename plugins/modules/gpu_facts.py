@@ -1073,8 +1073,9 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
+from ..module_utils._inventory import _ask_amd, _ask_nvidia, _ask_software  # noqa: E402
 from ..module_utils._inventory._facts import facts  # noqa: E402
-from ..module_utils._inventory._gather import SOURCES, gather, wanted_subsets  # noqa: E402
+from ..module_utils._inventory._survey import SOURCES, survey, wanted_subsets  # noqa: E402
 from ..module_utils._machine import machine  # noqa: E402
 
 
@@ -1096,7 +1097,8 @@ def main() -> None:
     try:
         wanted = wanted_subsets(asked["gather_subset"])
         host = machine(asked["root"], asked["evidence"])
-        found = facts(gather(host, asked["gather_subset"], asked["timeout"], asked["sources"] or SOURCES), wanted)
+        first = [_ask_nvidia.ask, _ask_amd.ask, _ask_software.ask_names]
+        found = facts(survey(host, first, [_ask_software.ask], wanted, asked["timeout"], asked["sources"] or SOURCES), wanted)
     except ValueError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, ansible_facts={"ansible_gpu": found})

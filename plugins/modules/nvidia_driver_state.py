@@ -99,8 +99,8 @@ import datetime  # noqa: E402
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
 from ..module_utils._host import LiveHost  # noqa: E402
-from ..module_utils._inventory._gather import begin  # noqa: E402
 from ..module_utils._inventory._probes import PROBES  # noqa: E402
+from ..module_utils._inventory._survey import begin  # noqa: E402
 from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
 from ..module_utils._plan.wish import WishError  # noqa: E402
 

@@ -64,7 +64,8 @@ BODY = f"""
 import json, sys, time
 began = time.perf_counter()
 from {MODULE_UTILS}._inventory._facts import facts
-from {MODULE_UTILS}._inventory._gather import gather, wanted_subsets
+from {MODULE_UTILS}._inventory._gather import gather
+from {MODULE_UTILS}._inventory._survey import wanted_subsets
 from {MODULE_UTILS}._machine import machine
 imported = time.perf_counter()
 from {MODULE_UTILS}._host import LiveHost

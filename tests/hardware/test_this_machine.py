@@ -19,7 +19,8 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import RecordingHost, load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SOURCES, SUBSETS, gather, wanted_subsets
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import SOURCES, SUBSETS, wanted_subsets
 from ansible_collections.gpufleet.node.plugins.module_utils._machine import machine
 
 needs_nvidia = pytest.mark.skipif(not Path("/sys/module/nvidia").exists() and not Path("/proc/driver/nvidia").exists(),

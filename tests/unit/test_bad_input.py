@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SUBSETS, gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import SUBSETS
 from fakegpu.profile import load_profile
 from fakegpu.render import evidence_of
 from hypothesis import HealthCheck, given, settings

@@ -18,7 +18,8 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather, wanted_subsets
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import wanted_subsets
 from fakegpu import evidence_of, load_profile, profile_names
 
 NAMES = profile_names()

@@ -121,7 +121,8 @@ def _check(host: Host, chosen: argparse.Namespace, version: str) -> int:
 
 def _facts(host: Host, chosen: argparse.Namespace, version: str) -> int:
     from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-    from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather, wanted_subsets
+    from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+    from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import wanted_subsets
 
     wanted = wanted_subsets(chosen.subset)
     _print_json({"gpu": facts(gather(host, chosen.subset, chosen.timeout), wanted)})

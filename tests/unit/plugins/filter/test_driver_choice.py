@@ -15,7 +15,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.gpufleet.node.plugins.filter.driver_choice import FilterModule
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SUBSETS, gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import SUBSETS
 from fakegpu.profile import load_profile
 from fakegpu.render import evidence_of
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _facts, _gather, _shape
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _facts, _shape, _survey
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs" / "gpu_facts.schema.json").read_text(encoding="utf-8"))
-DEFAULT = frozenset(_gather.DEFAULT_SUBSETS)
-EVERYTHING = frozenset(_gather.SUBSETS)
+DEFAULT = frozenset(_survey.DEFAULT_SUBSETS)
+EVERYTHING = frozenset(_survey.SUBSETS)
 
 
 def card(address: str, device_id: str, vendor: str = "nvidia", **more: Any) -> dict[str, Any]:
@@ -136,12 +136,12 @@ def test_subsets_that_were_left_out_are_absent() -> None:
      (["!software"], set(), {"software"}), (["all", "!processes"], {"runtime"}, set()), (["!devices"], set(), set())],
 )
 def test_wanted_subsets(asked: list[str], added: set[str], removed: set[str]) -> None:
-    assert _gather.wanted_subsets(asked) == (DEFAULT | added) - removed
+    assert _survey.wanted_subsets(asked) == (DEFAULT | added) - removed
 
 
 def test_an_unknown_subset_names_the_valid_ones() -> None:
     with pytest.raises(ValueError, match="unknown subset 'hardware'; valid are: all, devices, driver"):
-        _gather.wanted_subsets(["hardware"])
+        _survey.wanted_subsets(["hardware"])
 
 
 def test_every_key_of_the_form_is_in_the_schema() -> None:

@@ -13,8 +13,9 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import LiveHost
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import SUBSETS, begin, gather
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._survey import SUBSETS, begin
 from fakegpu import evidence_of
 from fakegpu.profile import complete
 
