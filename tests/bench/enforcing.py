@@ -159,4 +159,4 @@ def _measure(ansible: _Ansible, rounds: int, hosts: int) -> list[Measurement]:
         rows.append(Measurement(f"nvidia_driver, nothing to do / apt, {hosts} hosts", spent["ours"] / spent["apt"], "ratio", 1.0))
     ansible.result("gpufleet.node.nvidia_driver", _wish(hold=True))
     held = taking_turns({"apt": ansible.call(*_APT)}, max(rounds // 2, 1))
-    return [*rows, Measurement("apt ad hoc, driver held / not held", held["apt"] / taken["apt"], "ratio")]
+    return [*rows, Measurement("apt ad hoc, held by NVIDIA's pinning package / not held", held["apt"] / taken["apt"], "ratio")]

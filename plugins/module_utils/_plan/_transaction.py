@@ -53,7 +53,7 @@ def package_steps(
     if exact:
         steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {chosen.revision}",
                           {"path": TRANSACTION, "content": exact, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
-    if wanted:  # a driver that stays may lack nothing but its pin
+    if any(change.name not in {one.name for one in pinning} for change in closure.changes):  # a driver may lack nothing but its pin
         steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
     if exact:
         steps.append(Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}))

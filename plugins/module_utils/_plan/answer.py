@@ -13,7 +13,7 @@ from .._packages.types import as_plain
 from .steps import Plan, Refusal, Verification
 from .text import pointing, screen
 
-__all__ = ["answer", "reboot_reasons"]
+__all__ = ["answer", "failure", "reboot_reasons"]
 
 
 def answer(
@@ -38,7 +38,7 @@ def answer(
         "reboot_reasons": reasons,
         "text": screen(plan, before, verification, download_kib, findings),
     }
-    return {**told, **_failure(plan, verification, findings)}
+    return {**told, **failure(plan, verification, findings)}
 
 
 def reboot_reasons(plan: Plan, verification: Verification) -> list[str]:
@@ -48,7 +48,7 @@ def reboot_reasons(plan: Plan, verification: Verification) -> list[str]:
     return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
 
 
-def _failure(plan: Plan, verification: Verification, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def failure(plan: Plan, verification: Verification, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What makes the task fail or skipped: refusals, or a driver that is there and does not work and that no step would mend."""
     if plan.status == "skipped":
         return {"skipped": True, "skip_reason": "; ".join(plan.reasons)}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.gpufleet.node.plugins.module_utils._check.run import check
-from ansible_collections.gpufleet.node.plugins.module_utils._enforce import _failure
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._facts import facts
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
+from ansible_collections.gpufleet.node.plugins.module_utils._plan.answer import failure
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import screen
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.verify import verify
@@ -65,7 +65,7 @@ def test_what_is_shown(case: dict[str, Any]) -> None:
         assert found >= 0, (words, text)
         at = found + len(words)
     assert not [words for words in case.get("hidden", ()) if words in text], text
-    told = _failure(plan, verification, findings)
+    told = failure(plan, verification, findings)
     assert bool(told) is (case["status"] == "refused" or "msg" in case), told
     assert str(told.get("msg", "")).endswith(case.get("msg", "")), told
     assert set(case.get("findings", ())) <= {one["code"] for one in findings}
