@@ -6,7 +6,8 @@ set -e
 case ${1:-} in
     configure | [0-9]*)
         command -v update-alternatives >/dev/null || exit 0
-        for words in @LINKS@; do
+        links="@LINKS@"
+        for words in $links; do
             link=${words%%:*} target=${words##*:} name=${words#*:}
             [ ! -e "$target" ] || update-alternatives --install "$link" "${name%%:*}" "$target" @SCORE@
         done ;;

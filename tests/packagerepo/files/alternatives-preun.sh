@@ -5,7 +5,8 @@ set -e
 case ${1:-} in
     remove | upgrade | deconfigure | [0-9]*)
         command -v update-alternatives >/dev/null || exit 0
-        for words in @LINKS@; do
+        links="@LINKS@"
+        for words in $links; do
             name=${words#*:}
             update-alternatives --remove "${name%%:*}" "${words##*:}" || true
         done ;;
