@@ -239,6 +239,11 @@ plan:
           returned: always
           type: list
           elements: str
+        offered:
+          description: The branches that its origin has for these GPUs, empty where nobody had to be asked.
+          returned: always
+          type: list
+          elements: int
     packages:
       description: The whole transaction as the node's package manager resolved it.
       returned: always

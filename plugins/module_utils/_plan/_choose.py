@@ -82,7 +82,8 @@ def choose(
         _need_dkms(ask, picked)
     except _Stop as stop:
         return stop.found
-    chosen = _driver(ask, picked)._replace(notes=_instead_of(ask, wished, picked))
+    branches = {one.branch for one in found if one.packages.flavour in flavours(ask.cards, one.branch)} | {picked.branch}
+    chosen = _driver(ask, picked)._replace(notes=_instead_of(ask, wished, picked), offered=tuple(sorted(branches)))
     return chosen, request_for(inventory, order, deliverer, picked, index, kernels)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._check._node import Node, at, join, same_version, version_key
-from .._knowledge import nvidia
+from .._knowledge import delivery, nvidia
 from . import _kernel_fit, _preflight_software
 from ._branches import newer_than_table
 from ._kernel_fit import matters
@@ -110,23 +110,39 @@ def _branch(node: Node, chosen: Chosen, today: str | None) -> Iterator[Refusal]:
         return
     ended = not row.supported or bool(row.eol and today and today[: len(row.eol)] > row.eol)
     if ended:
-        successor = _successor(node, chosen, today)
+        successor, offered = _successor(node, chosen, today)
+        elsewhere = "" if offered else f", which {chosen.origin} does not have"
+        use = {"version": str(successor), **({} if offered or not _has_vendor(node) else {"origin": "nvidia"})}
         yield refuse(
             node,
             "ND-BRANCH-ENDED",
             "branch",
             branch=chosen.branch,
             ended=f"ended in {row.eol}" if row.eol else "has ended",
-            successor=f"its successor is {successor}" if successor else "no supported branch serves every GPU here",
-            use=({"version": str(successor)},) if successor else (),
+            successor=f"its successor is {successor}{elsewhere}" if successor else "no supported branch serves every GPU here",
+            use=(use,) if successor else (),
         )
 
 
-def _successor(node: Node, chosen: Chosen, today: str | None) -> int | None:
+def _successor(node: Node, chosen: Chosen, today: str | None) -> tuple[int | None, bool]:
+    """The branch to go to, and whether the origin of the driver has it, as far as it was asked."""
     from ._branches import field_of
     from ._cards import cards_of
     from .wish import Wish
 
     field = field_of(Wish.parse(f">={chosen.branch}"), cards_of(node.nvidia), None, today)
-    best = field.lasting(row for row in field.served if field.supported(row))
-    return best.number if best else None
+    rows = [row for row in field.served if field.supported(row)]
+    best = field.lasting(row for row in rows if row.number in chosen.offered) if chosen.offered else None
+    if best is not None:
+        return best.number, True
+    best = field.lasting(rows)
+    return (best.number if best else None), not chosen.offered
+
+
+def _has_vendor(node: Node) -> bool:
+    """Whether NVIDIA has a repository for this system."""
+    system = node.get("system") or {}
+    release = str(system.get("distribution") or ""), str(system.get("distribution_version") or "")
+    around = delivery.deliverers(*release, system.get("distribution_like") or (), str(system.get("architecture") or "x86_64"),
+                                 system.get("ubuntu_codename"))
+    return any(one.kind == "vendor" for one in around)

@@ -32,8 +32,9 @@ def refuse(
 
     row = refusal_row(code)
     given = {key: _line(value) for key, value in words.items()}
-    for option, value in use[0].items() if use else ():
-        given["set"] = _line(f"{option}: {shlex.quote(value) if option != 'version' else _quoted(value)}")
+    if use:
+        set_ = (f"{option}: {shlex.quote(value) if option != 'version' else _quoted(value)}" for option, value in use[0].items())
+        given["set"] = _line(", ".join(set_))
     given.setdefault("remove", _REMOVE.get(distribution(node), "sudo apt-get remove"))
     for key, text in row.defaults.items():
         if key not in given:

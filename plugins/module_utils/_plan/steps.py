@@ -44,7 +44,8 @@ class Refusal(NamedTuple):
 
 class Chosen(NamedTuple):
     """The driver to have: what the plan leads to. build: dkms | prebuilt. version is NVIDIA's ("550.163.01"), revision the
-    package's whole version ("550.163.01-2"). notes: why another one was not taken."""
+    package's whole version ("550.163.01-2"). notes: why another one was not taken. offered: the branches that the origin has for these
+    GPUs, empty where nobody was asked."""
 
     version: str
     branch: int
@@ -53,6 +54,7 @@ class Chosen(NamedTuple):
     build: str | None
     revision: str | None = None
     notes: tuple[str, ...] = ()
+    offered: tuple[int, ...] = ()
 
 
 class Plan(NamedTuple):

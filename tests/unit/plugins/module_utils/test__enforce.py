@@ -144,12 +144,12 @@ def test_findings_come_from_the_same_look_of_a_driver_that_does_not_work(tmp_pat
     document = evidence_of(load_profile("runfile-only"))
     document["probes"]["nvml"] = {"error": "Driver/library version mismatch"}
     document["commands"] = [one for one in document["commands"] if one["argv"][0] != "nvidia-smi"]
-    for accepted, severity in (((), "critical"), (("NV-LIBRARY-MISMATCH",), "info")):
+    for accepted, severity in (((), "critical"), (("NV-LIB-MISMATCH",), "info")):
         options = order(acknowledge=list(accepted))
         answer = inspect(load(json.dumps(document)), options, 10.0, str(tmp_path), no_network, TODAY)
         found = {one["code"]: one["severity"] for one in answer["findings"]}
         assert (answer["status"], answer["verification"]["status"]) == ("nothing_to_do", "failed")
-        assert found["NV-LIBRARY-MISMATCH"] == severity
+        assert found["NV-LIB-MISMATCH"] == severity
 
 
 def test_what_works_as_ordered_is_no_place_for_findings(tmp_path: Path) -> None:

@@ -452,6 +452,22 @@ def test_a_date_ends_the_support_of_a_branch_that_the_table_still_calls_supporte
 
 
 @pytest.mark.parametrize(
+    ("offered", "use", "words"),
+    [
+        ((535, 550), {"version": "580", "origin": "nvidia"}, "its successor is 580, which debian does not have"),
+        ((550, 580, 590), {"version": "580"}, "its successor is 580"),
+        ((550, 595), {"version": "595"}, "its successor is 595"),
+        ((), {"version": "580"}, "its successor is 580"),  # nobody was asked
+    ],
+)
+def test_the_successor_of_a_branch_is_one_that_can_be_had(offered: tuple[int, ...], use: dict[str, str], words: str) -> None:
+    found = after(BARE, {}, chosen("550.163.01")._replace(offered=offered), NOTHING)[0]
+    assert (found.code, found.use) == ("ND-BRANCH-ENDED", (use,))
+    assert found.message.endswith(words)
+    assert found.remedy.startswith(", ".join(f'{key}: "{value}"' if key == "version" else f"{key}: {value}" for key, value in use.items()))
+
+
+@pytest.mark.parametrize(
     ("closure", "build", "needed"),
     [
         (NOTHING, "dkms", {}),
