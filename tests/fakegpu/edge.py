@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's edge of a host whose kernel is only played: what modprobe, rmmod, a boot and the NVIDIA daemons do there.
+"""The kernel's edge of a host whose kernel is only played: what modprobe, rmmod, udev, a boot and the NVIDIA daemons do there.
 
 `python3 -m fakegpu.edge PROGRAM ARGUMENT …` on the host, as root. Files of modules, aliases, blacklists, install and remove
 lines are the real ones, read by the real kmod; only init_module(2) and delete_module(2) are ours. PROFILE is in
@@ -24,13 +24,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import edge_view
+from . import edge_rocm, edge_view
+from .profile import load_profile
 
 RUN = Path("/run/fakegpu")
 KMOD = RUN / "kmod"  # links to kmod under the names that it answers to
 # Which names of /dev keep a module in use.
 _NODES = {"nvidia": r"/dev/nvidia(\d+|ctl)", "nvidia_uvm": r"/dev/nvidia-uvm.*", "nvidia_modeset": r"/dev/nvidia-modeset",
-          "nvidia_drm": r"/dev/dri/.*", "nouveau": r"/dev/dri/.*"}
+          "nvidia_drm": r"/dev/dri/.*", "nouveau": r"/dev/dri/.*", "amdgpu": r"/dev/(kfd|dri/.*)|/memfd:fake-(kfd|drm).*"}
 State = dict[str, Any]
 
 
@@ -104,10 +105,14 @@ def _admit(state: State, path: str, fields: dict[str, str]) -> None:
     depends = [one for one in fields.get("depends", "").replace("-", "_").split(",") if one]
     if any(one not in state["modules"] for one in depends):
         raise Refusal("Unknown symbol in module, or unknown parameter (see dmesg)")
-    if name in ("nvidia", "nouveau"):
-        free = [address for address, driver in state["cards"].items() if driver is None]
+    if name in ("nvidia", "nouveau", "amdgpu"):
+        free = [address for address, driver in state["cards"].items() if driver is None and (address in state["amd"]) == (name == "amdgpu")]
         if name == "nvidia" and not free:
             raise Refusal("No such device")
+        if name == "amdgpu" and fields.get("intree") == "Y" and not state["inbox_knows"]:
+            for address in free:
+                log(f"amdgpu {address}: amdgpu: probe with driver amdgpu failed with error -22")
+            free = []
         state["cards"].update(dict.fromkeys(free, name))
     state["modules"][name] = {
         "stem": Path(path).name.split(".ko")[0].replace("-", "_"), "depends": depends, "version": fields.get("version"),
@@ -249,6 +254,7 @@ def boot(words: list[str]) -> int:
     state = edge_view.fresh(profile, words[0])
     (RUN / "kernel.json").write_text(json.dumps(state), encoding="utf-8")
     log(Path("/proc/version").read_text(encoding="utf-8").strip())
+    edge_rocm.prepare(load_profile(profile))
     edge_view.lay_out(state)
     tool = next((name for name in ("lsinitramfs", "lsinitrd") if shutil.which(name)), "lsinitramfs")
     names = (f"/boot/initrd.img-{words[0]}", f"/boot/initramfs-{words[0]}.img", f"/boot/initrd-{words[0]}")
@@ -257,14 +263,23 @@ def boot(words: list[str]) -> int:
     if "/nouveau.ko" in image and not re.search(r"etc/modprobe\.d/.*nvidia.*blacklist|nvidia-blacklists-nouveau", image):
         modprobe(["-q", "nouveau"])
     for path in sorted(Path("/sys/bus/pci/devices").glob("*/modalias")):
-        if (path.parent / "vendor").read_text(encoding="ascii").strip() == "0x10de":
+        if (path.parent / "vendor").read_text(encoding="ascii").strip() in ("0x10de", "0x1002"):
             modprobe(["-q", "-b", path.read_text(encoding="ascii").strip()])
     wanted = [path.read_text(encoding="utf-8").splitlines() for folder in ("/usr/lib/modules-load.d", "/etc/modules-load.d")
               for path in sorted(Path(folder).glob("*.conf"))]
     for name in [line.strip() for lines in wanted for line in lines]:
-        if name.startswith("nvidia"):
+        if name.startswith(("nvidia", "amdgpu")):
             modprobe(["-q", "-b", name])
     return 0
+
+
+def udevadm(words: list[str]) -> int:
+    """udevadm(8): what a trigger makes udev do, which does not run here: device files get owners and modes by the rules of now."""
+    if words[:1] == ["trigger"]:
+        with kernel() as state:
+            edge_view.lay_out(state)
+        return 0
+    return 0 if words[:1] in (["control"], ["settle"]) else subprocess.run(["udevadm.kernel", *words], check=False).returncode
 
 
 def persistenced(_words: list[str]) -> int:
@@ -288,7 +303,7 @@ def persistenced(_words: list[str]) -> int:
 
 
 PROGRAMS = {"modprobe": modprobe, "insmod": insmod, "rmmod": rmmod, "boot": boot, "nvidia-persistenced": persistenced,
-            "nvidia-smi": edge_view.nvidia_smi}
+            "nvidia-smi": edge_view.nvidia_smi, "udevadm": udevadm, **edge_rocm.PROGRAMS}
 
 if __name__ == "__main__":
     sys.exit(PROGRAMS[sys.argv[1]](sys.argv[2:]))

@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import modules, node, nvidia, nvml_answers, smi, sysfs, sysfs_rest, trouble
+from . import amd, edge_rocm, modules, node, nvidia, nvml_answers, smi, sysfs, sysfs_rest, trouble
 from .machine import Machine
 from .profile import Profile, load_profile
 
 RUN = Path("/run/fakegpu")
-_OURS = re.compile(r"/dev/(nvidia|dri/)")
+_OURS = re.compile(r"/dev/(nvidia|dri/|kfd$)")
 # A module that is not there has no nodes.
 _NODE_OF = {"/dev/nvidia-uvm": "nvidia_uvm", "/dev/nvidia-uvm-tools": "nvidia_uvm", "/dev/nvidia-modeset": "nvidia_modeset"}
 _ELSEWHERE = any(Path(path).is_dir() for path in ("/etc/yum.repos.d", "/etc/zypp"))
@@ -32,9 +32,11 @@ def fresh(name: str, release: str) -> dict[str, Any]:
     """The state right after the kernel took over: nothing loaded, cards bound only where the profile binds them for good."""
     profile = load_profile(name)
     keys = [*(profile.kernel.get("mok") or []), profile.system["signer"]]
+    cards = {gpu.address: None if gpu.driver == "amdgpu" else gpu.driver for vendor in ("nvidia", "amd") for gpu in profile.of(vendor)}
     return {
         "profile": name, "release": release, "secure_boot": bool(profile.kernel["secure_boot"]), "keys": keys, "persistence": False,
-        "modules": {}, "cards": {gpu.address: gpu.driver for gpu in profile.of("nvidia")},
+        "modules": {}, "cards": cards, "amd": [gpu.address for gpu in profile.of("amd")],
+        "inbox_knows": profile.amd.get("inbox_knows", True),
     }
 
 
@@ -43,7 +45,7 @@ def _profile(state: dict[str, Any]) -> Profile:
     profile = load_profile(state["profile"])
     profile.kernel.update(running=state["release"], installed=[state["release"]], next_boot=state["release"], headers=[])
     profile.trouble = {name: words for name, words in profile.trouble.items() if name != "nouveau_bound"}
-    for gpu in profile.of("nvidia"):
+    for gpu in (*profile.of("nvidia"), *profile.of("amd")):
         gpu.driver = state["cards"][gpu.address]
     driver = state["modules"].get("nvidia")
     if driver:
@@ -51,13 +53,15 @@ def _profile(state: dict[str, Any]) -> Profile:
         library = os.path.realpath(_LIBRARY).partition(".so.")[2] or driver["version"]
         profile.nvidia = {"version": driver["version"], "loaded": driver["version"], "module": kind, "origin": "none",
                           "library": library, "persistence": state["persistence"]}
+    driver = state["modules"].get("amdgpu")
+    profile.amd = {"driver": "inbox" if driver["intree"] else "dkms", "version": driver["version"]} if driver else {}
     return profile
 
 
 def _render(state: dict[str, Any]) -> tuple[Machine, Profile]:
     profile, machine = _profile(state), Machine()
     trouble.before(profile)
-    for part in (sysfs, sysfs_rest, node, nvidia, smi):
+    for part in (sysfs, sysfs_rest, node, nvidia, smi, amd):
         part.render(machine, profile)
     trouble.after(machine, profile)
     for paths in (machine.files, machine.links):
@@ -66,7 +70,7 @@ def _render(state: dict[str, Any]) -> tuple[Machine, Profile]:
     machine.folders = {path for path in machine.folders if not path.startswith("/sys/module/")}
     for name, module in state["modules"].items():
         holders = [other for other, about in state["modules"].items() if name in about["depends"]]
-        modules.loaded(machine, name, module["version"], pci=name in ("nvidia", "nouveau"), holders=holders)
+        modules.loaded(machine, name, module["version"], pci=name in ("nvidia", "nouveau", "amdgpu"), holders=holders)
         flags = (("P", module["license"] == "NVIDIA"), ("O", not module["intree"]), ("E", not module["trusted"]))
         machine.values(f"/sys/module/{name}", taint="".join(flag for flag, is_set in flags if is_set), srcversion=module["srcversion"])
     machine.folder("/sys/module")
@@ -101,7 +105,8 @@ def _wanted(machine: Machine, state: dict[str, Any]) -> dict[str, list[str]]:
     wanted = {path: entry for path, entry in found.items() if path.startswith(("/sys/", f"{RUN}/")) and "/fs/cgroup" not in path}
     for path, one in machine.nodes.items():
         if _OURS.match(path) and _NODE_OF.get(path, "nvidia") in {**state["modules"], **({} if "nvidia" in path else {"nvidia": 1})}:
-            wanted[path] = ["node", f"{one.kind} {one.major} {one.minor} {one.mode} {one.group}"]
+            mode, group = (one.mode, one.group) if "nvidia" in path else edge_rocm.owner(path)
+            wanted[path] = ["node", f"{one.kind} {one.major} {one.minor} {mode} {group}"]
     return wanted
 
 

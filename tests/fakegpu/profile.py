@@ -92,6 +92,7 @@ AMD_KEYS = {
     "kfd",
     "amd_smi",
     "opencl",
+    "inbox_knows",
     "packages",
 }
 

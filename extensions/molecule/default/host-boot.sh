@@ -64,6 +64,7 @@ case "${last-}" in [0-9]*) exec /run/fakegpu/kmod/depmod "$@" ;; esac
 exec /run/fakegpu/kmod/depmod "$@" "$(cat /proc/sys/kernel/osrelease)"
 EOF
     printf '#!/bin/sh\ncat /run/fakegpu/kernel.log\n' | divert dmesg
+    printf '#!/bin/sh\nexec /run/fakegpu/edge udevadm "$@"\n' | divert udevadm
     # The real one asks for a file system that only firmware has.
     divert mokutil <<'EOF'
 #!/bin/sh

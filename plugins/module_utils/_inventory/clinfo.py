@@ -101,12 +101,13 @@ def _word(text: str | None) -> str | None:
 
 
 def parse_topology(text: str) -> str | None:
-    """The PCI address in "PCI-E, 0000:03:00.0", "PCI-E, 03:00.0" or "PCI[ B#3, D#0, F#0 ]" (decimal); None for other texts."""
-    match = re.fullmatch(r"PCI-E, (?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])", text)
+    """The PCI address in "PCI-E, 0000:03:00.0", "PCI-E, 03:00.0" or "PCI[ B#3, D#0, F#0 ]" (decimal); None for other texts. The bus is
+    a signed byte to these programs: of number 0x80 and above they make ffffff80, or -128."""
+    match = re.fullmatch(r"PCI-E, (?:([0-9a-fA-F]{4,8}):)?(?:ffffff)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])", text)
     if match:
         return f"{match[1] or '0000'}:{match[2]}:{match[3]}.{match[4]}".lower()
-    numbers = re.fullmatch(r"PCI\[ B#(\d{1,3}), D#(\d{1,2}), F#([0-7]) \]", text, re.ASCII)
-    return f"0000:{int(numbers[1]):02x}:{int(numbers[2]):02x}.{numbers[3]}" if numbers else None
+    numbers = re.fullmatch(r"PCI\[ B#(-?\d{1,3}), D#(\d{1,2}), F#([0-7]) \]", text, re.ASCII)
+    return f"0000:{int(numbers[1]) & 0xff:02x}:{int(numbers[2]):02x}.{numbers[3]}" if numbers else None
 
 
 def parse_error(text: str) -> dict[str, str] | None:

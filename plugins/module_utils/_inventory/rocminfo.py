@@ -27,7 +27,7 @@ _TROUBLES = (
     ("module_not_loaded", re.compile(r"ROCk module is NOT loaded[^\n]*")),
     ("runtime_failed", re.compile(r"HSA_STATUS_ERROR\w*|hsa api call failure[^\n]*")),
 )
-_GROUP = re.compile(r"is not member of \"?([\w.-]+)\"? group")
+_GROUP = re.compile(r"(?:is not member of|to check for) \"?([\w.-]+)\"? group")
 
 
 class Agent(NamedTuple):

@@ -13,6 +13,7 @@
 #include <linux/kfd_ioctl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +31,13 @@ enum { DRM_MAJOR = 226, AMDGPU_INTERFACE = 57 }; /* of Linux 6.8 */
 static const char RENDER_PATH[] = "/dev/dri/renderD";
 static const off_t ROOM = 1L << 46; /* of the sparse file that stands for a device's memory */
 
+static int used; /* whether this process has opened a device: every program of a host has us in it */
+
 /* An open device is a memory file whose name says what it is, so that copies of its descriptor are known as well. */
 static enum device device_of(int descriptor, int *minor)
 {
     char link[64], target[128];
+    if (!used) return NONE;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     long length = syscall(SYS_readlinkat, AT_FDCWD, link, target, sizeof target - 1);
     if (length <= 0) return NONE;
@@ -53,6 +57,7 @@ static int open_device(const char *path, int *descriptor)
     *descriptor = -1;
     if (access(path, R_OK | W_OK) != 0) return 1;
     if (render) snprintf(name, sizeof name, "fake-drm%s", path + sizeof RENDER_PATH - 1);
+    used = 1;
     *descriptor = memfd_create(name, MFD_CLOEXEC);
     if (*descriptor >= 0 && ftruncate(*descriptor, ROOM) != 0) perror(path);
     return 1;
@@ -142,27 +147,109 @@ static void wait_for_event(struct kfd_ioctl_wait_events_args *asked)
     pthread_mutex_unlock(&lock);
 }
 
+/* --- queues ------------------------------------------------------------------------------------------------------------ */
+
+/* Packets of compute queues are taken in their order and reported as done (HSA Runtime Specification, "Architected Queuing
+ * Language"; amd_signal_t of the runtime); what they ask for does not happen. */
+enum { QUEUES = 64, PACKET = 64, INVALID = 1, SIGNAL_IN_PACKET = 56 };
+struct signal {
+    int64_t kind, value;
+    uint64_t mailbox;
+    uint32_t event;
+};
+static struct queue {
+    uint32_t id, packets;
+    uint8_t *ring;
+    uint64_t *written, *read;
+} queues[QUEUES];
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void finish(uint8_t *packet)
+{
+    struct signal *signal = (void *)*(uint64_t *)(packet + SIGNAL_IN_PACKET);
+    __atomic_store_n((uint16_t *)packet, INVALID, __ATOMIC_RELEASE);
+    if (!signal) return;
+    __atomic_sub_fetch(&signal->value, 1, __ATOMIC_RELEASE);
+    if (!signal->mailbox) return;
+    *(uint64_t *)signal->mailbox = signal->event;
+    announce_event();
+}
+
+static void take(struct queue *queue)
+{
+    uint64_t next = __atomic_load_n(queue->read, __ATOMIC_ACQUIRE);
+    while (next < __atomic_load_n(queue->written, __ATOMIC_ACQUIRE)) {
+        uint8_t *packet = queue->ring + next % queue->packets * PACKET;
+        if ((__atomic_load_n((uint16_t *)packet, __ATOMIC_ACQUIRE) & 0xff) == INVALID) return; /* its header comes last */
+        finish(packet);
+        __atomic_store_n(queue->read, ++next, __ATOMIC_RELEASE);
+    }
+}
+
+static void *take_all(void *nothing)
+{
+    for (;;) {
+        pthread_mutex_lock(&queue_lock);
+        for (int i = 0; i < QUEUES; i++)
+            if (queues[i].id) take(queues + i);
+        pthread_mutex_unlock(&queue_lock);
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return nothing;
+}
+
+static void create_queue(struct kfd_ioctl_create_queue_args *asked)
+{
+    static uint32_t created;
+    static pthread_t taker;
+    pthread_mutex_lock(&queue_lock);
+    asked->queue_id = ++created;
+    for (int i = 0; asked->queue_type == KFD_IOC_QUEUE_TYPE_COMPUTE_AQL && i < QUEUES; i++) {
+        if (queues[i].id) continue;
+        queues[i] = (struct queue){created, asked->ring_size / PACKET, (void *)asked->ring_base_address,
+                                   (void *)asked->write_pointer_address, (void *)asked->read_pointer_address};
+        if (!taker) pthread_create(&taker, NULL, take_all, NULL);
+        break;
+    }
+    pthread_mutex_unlock(&queue_lock);
+}
+
+static void destroy_queue(const struct kfd_ioctl_destroy_queue_args *asked)
+{
+    pthread_mutex_lock(&queue_lock);
+    for (int i = 0; i < QUEUES; i++)
+        if (queues[i].id == asked->queue_id) queues[i].id = 0;
+    pthread_mutex_unlock(&queue_lock);
+}
+
+/* By its number alone: later kernels have longer structures under the same one. */
+#define IS(known) (_IOC_NR(request) == _IOC_NR(known))
+
 static int kfd(unsigned long request, void *argument)
 {
     static unsigned long handles;
     static unsigned events;
-    if (request == AMDKFD_IOC_GET_VERSION) {
+    if (IS(AMDKFD_IOC_GET_VERSION)) {
         *(struct kfd_ioctl_get_version_args *)argument = (struct kfd_ioctl_get_version_args){1, 14};
-    } else if (request == AMDKFD_IOC_GET_PROCESS_APERTURES_NEW) {
+    } else if (IS(AMDKFD_IOC_GET_PROCESS_APERTURES_NEW)) {
         apertures(argument);
-    } else if (request == AMDKFD_IOC_ALLOC_MEMORY_OF_GPU) {
+    } else if (IS(AMDKFD_IOC_ALLOC_MEMORY_OF_GPU)) {
         struct kfd_ioctl_alloc_memory_of_gpu_args *memory = argument;
         memory->handle = ++handles;
         memory->mmap_offset = handles << 24;
-    } else if (request == AMDKFD_IOC_CREATE_EVENT) {
+    } else if (IS(AMDKFD_IOC_CREATE_QUEUE)) {
+        create_queue(argument);
+    } else if (IS(AMDKFD_IOC_DESTROY_QUEUE)) {
+        destroy_queue(argument);
+    } else if (IS(AMDKFD_IOC_CREATE_EVENT)) {
         struct kfd_ioctl_create_event_args *event = argument;
         event->event_id = event->event_slot_index = event->event_trigger_data = ++events;
         event->event_page_offset = 1UL << 40;
-    } else if (request == AMDKFD_IOC_GET_CLOCK_COUNTERS) {
+    } else if (IS(AMDKFD_IOC_GET_CLOCK_COUNTERS)) {
         ((struct kfd_ioctl_get_clock_counters_args *)argument)->system_clock_freq = 1000000000;
-    } else if (request == AMDKFD_IOC_WAIT_EVENTS) {
+    } else if (IS(AMDKFD_IOC_WAIT_EVENTS)) {
         wait_for_event(argument);
-    } else if (request == AMDKFD_IOC_SET_EVENT || request == AMDKFD_IOC_DESTROY_EVENT) {
+    } else if (IS(AMDKFD_IOC_SET_EVENT) || IS(AMDKFD_IOC_DESTROY_EVENT)) {
         announce_event();
     }
     return 0; /* everything else succeeds and changes nothing */
@@ -182,6 +269,28 @@ static unsigned device_id_of(int minor)
     return id;
 }
 
+/* What the runtime's image library takes a chip for: family (amdgpu_drm.h), and external revision and layout of memory as the kernel
+ * sets them (external_rev_id of nv.c, soc15.c, soc21.c; GB_ADDR_CONFIG of the gfx block). */
+static const struct chip {
+    unsigned device, family, revision, layout;
+} CHIPS[] = {
+    {0x73bf, AMDGPU_FAMILY_NV, 0x28, 0x00000545},  /* Sienna Cichlid */
+    {0x73df, AMDGPU_FAMILY_NV, 0x32, 0x00000545},  /* Navy Flounder */
+    {0x66af, AMDGPU_FAMILY_AI, 0x28, 0x2a114042},  /* Vega 20 */
+    {0x740f, AMDGPU_FAMILY_AI, 0x3c, 0x2a114042},  /* Aldebaran */
+    {0x74a1, AMDGPU_FAMILY_AI, 0x46, 0x2a114042},  /* Aqua Vanjaram */
+    {0x744c, AMDGPU_FAMILY_GC_11_0_0, 0x01, 0x00000545},
+    {0x1586, 150 /* FAMILY_GC_11_5_0 of later headers */, 0xc1, 0x00000545},
+};
+
+static const struct chip *chip_of(int minor)
+{
+    unsigned device = device_id_of(minor);
+    for (size_t i = 0; i < sizeof CHIPS / sizeof *CHIPS; i++)
+        if (CHIPS[i].device == device) return CHIPS + i;
+    return CHIPS;
+}
+
 static void version(struct drm_version *out)
 {
     out->version_major = 3;
@@ -195,10 +304,12 @@ static void information(int minor, struct drm_amdgpu_info *asked)
 {
     void *answer = (void *)asked->return_pointer;
     memset(answer, 0, asked->return_size);
+    const struct chip *chip = chip_of(minor);
     if (asked->query == AMDGPU_INFO_ACCEL_WORKING) memset(answer, 1, 1);
+    if (asked->query == AMDGPU_INFO_READ_MMR_REG) memcpy(answer, &chip->layout, asked->return_size < 4 ? asked->return_size : 4);
     if (asked->query != AMDGPU_INFO_DEV_INFO) return;
     struct drm_amdgpu_info_device about = {
-        .device_id = device_id_of(minor), .virtual_address_offset = 1 << 21, .virtual_address_max = 1UL << 47,
+        .device_id = device_id_of(minor), .family = chip->family, .external_rev = chip->revision, .virtual_address_offset = 1 << 21, .virtual_address_max = 1UL << 47,
         .virtual_address_alignment = 4096, .pte_fragment_size = 1 << 21, .gart_page_size = 4096,
         .high_va_offset = 0xffff800000000000, .high_va_max = 0xffffffffffe00000};
     memcpy(answer, &about, asked->return_size < sizeof about ? asked->return_size : sizeof about);

@@ -16,7 +16,7 @@ CARD = "0000:01:00.0"
 DKMS_KEY = "DKMS module signing key"
 FILE = "/lib/modules/x/updates/dkms/nvidia-current.ko.xz"
 FRESH: dict[str, Any] = {"profile": "trixie-rtx4090-bare", "release": RELEASE, "secure_boot": False, "keys": ["Debian Secure Boot CA"],
-                         "persistence": False, "modules": {}, "cards": {CARD: None}}
+                         "persistence": False, "modules": {}, "cards": {CARD: None}, "amd": [], "inbox_knows": True}
 NVIDIA = {"name": "nvidia", "version": "550.163.01", "license": "NVIDIA", "depends": "", "vermagic": f"{RELEASE} SMP preempt mod_unload ",
           "signer": DKMS_KEY, "srcversion": "ABC"}
 NOUVEAU = {"name": "nouveau", "license": "GPL and additional rights", "depends": "", "intree": "Y", "vermagic": f"{RELEASE} SMP ",
@@ -126,3 +126,38 @@ def test_a_loaded_driver_is_seen_as_it_is_on_disk() -> None:
 
 def test_the_state_right_after_the_kernel_took_over() -> None:
     assert edge_view.fresh("trixie-rtx4090-bare", RELEASE) == state(profile="trixie-rtx4090-bare")
+
+
+RADEON = "0000:03:00.0"
+AMDGPU = {"name": "amdgpu", "license": "GPL and additional rights", "depends": "", "intree": "Y", "vermagic": f"{RELEASE} SMP ",
+          "signer": "Debian Secure Boot CA"}
+
+
+@pytest.mark.parametrize(("fields", "changes", "driver"), [
+    ({}, {}, "amdgpu"),
+    ({}, {"inbox_knows": False}, None),
+    ({"intree": "", "version": "6.16.13"}, {"inbox_knows": False}, "amdgpu"),
+    ({}, {"cards": {CARD: None, RADEON: "vfio-pci"}}, "vfio-pci"),
+])
+def test_amdgpu_takes_amds_cards_that_it_knows(fields: dict[str, str], changes: dict[str, Any], driver: str | None) -> None:
+    found = with_modules({**AMDGPU, **fields}, **{"cards": {CARD: None, RADEON: None}, "amd": [RADEON], **changes})
+    assert found["cards"] == {CARD: None, RADEON: driver}
+    assert "amdgpu" in found["modules"]
+
+
+def test_nvidias_module_leaves_amds_cards_alone() -> None:
+    found = with_modules(NVIDIA, cards={CARD: None, RADEON: None}, amd=[RADEON])
+    assert found["cards"] == {CARD: "nvidia", RADEON: None}
+    with pytest.raises(edge.Refusal):
+        with_modules(NVIDIA, cards={RADEON: None}, amd=[RADEON])
+
+
+def test_what_is_seen_of_amds_cards_with_and_without_the_module() -> None:
+    fresh = edge_view.fresh("trixie-rx6800xt-bare", RELEASE)
+    assert (fresh["cards"], fresh["amd"]) == ({RADEON: None}, [RADEON])
+    machine, _profile = edge_view._render(fresh)
+    assert "/dev/kfd" not in machine.nodes
+    edge._admit(fresh, FILE, AMDGPU)
+    machine, profile = edge_view._render(fresh)
+    assert (profile.amd["driver"], "/dev/kfd" in machine.nodes, "/dev/dri/renderD128" in machine.nodes) == ("inbox", True, True)
+    assert machine.files["/sys/module/amdgpu/initstate"] == "live\n"

@@ -107,6 +107,8 @@ def test_plain_values() -> None:
         ("PCI-E, 0001:C3:00.1", "0001:c3:00.1"),
         ("PCI-E, 09:00.0", "0000:09:00.0"),
         ("PCI[ B#12, D#1, F#0 ]", "0000:0c:01.0"),
+        ("PCI-E, 0000:ffffff90:00.0", "0000:90:00.0"),  # as Debian's clinfo 3.0 says of a card on bus 0x90
+        ("PCI[ B#-112, D#0, F#0 ]", "0000:90:00.0"),
         ("PCI-E, 3:0.0", None),
         ("", None),
     ],

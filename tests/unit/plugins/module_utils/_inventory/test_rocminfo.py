@@ -229,6 +229,11 @@ FAILED = ("hsa api call failure at: /src/rocminfo/rocminfo.cc:1142\nCall returne
     [
         pytest.param(f"{LOADED}Unable to open /dev/kfd read-write: Permission denied\n{NOT_MEMBER}",
                      ("not_permitted", "Unable to open /dev/kfd read-write: Permission denied", "render"), id="not a member"),
+        pytest.param(f"{LOADED}\x1b[31mUnable to open /dev/kfd read-write: Permission denied\x1b[0m\n"
+                     "\x1b[31mFailed to get user name to check for render group membership\x1b[0m\n",  # without a terminal
+                     ("not_permitted", "Unable to open /dev/kfd read-write: Permission denied", "render"), id="nobody logged in"),
+        pytest.param(f"{LOADED}Unable to open /dev/kfd read-write: No such device or address\n",
+                     ("no_device_node", "Unable to open /dev/kfd read-write: No such device or address", None), id="no driver behind it"),
         pytest.param(f"{LOADED}user is not member of video group\n", ("not_permitted", "user is not member of video group", "video"),
                      id="not a member, old words"),
         pytest.param("ROCk module is NOT loaded, possibly no GPU devices\nUnable to open /dev/kfd read-write: No such file or directory\n"
