@@ -33,6 +33,8 @@ def render(machine: Machine, profile: Profile) -> None:
 
 def _module_files(machine: Machine, profile: Profile) -> None:
     amd = profile.amd
+    for gpu in profile.of("amd") if amd.get("firmware", True) else []:
+        machine.write(f"/lib/firmware/amdgpu/{gpu.get('firmware')}_mec.bin.xz", "")
     names = {"default": profile.system["kernel"], "older": profile.system["older_kernel"]}
     for release in profile.kernel["installed"]:
         modules.module_file(

@@ -93,6 +93,7 @@ AMD_KEYS = {
     "amd_smi",
     "opencl",
     "inbox_knows",
+    "firmware",
     "packages",
 }
 

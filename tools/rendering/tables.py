@@ -90,6 +90,10 @@ MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
             ("apus", "amd_gpus.yml", "apus", ("id", "codename", "gfx", "architecture", "names")),
         ),
     ),
+    "amd_firmware_table": (
+        "How the names of the firmware files begin that amdgpu asks for.",
+        (("firmware", "amd_gpus.yml", "firmware", ("gfx", "prefixes")),),
+    ),
     "rocm_table": (
         "Which products ROCm supports, and the targets that stand in for others.",
         (

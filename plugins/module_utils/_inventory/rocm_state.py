@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .._knowledge import amd, amd_firmware
 from ._inventory import Inventory
 from ._own import ROCM_FILES, ROCM_RECORD
 from ._source import Source
@@ -48,12 +49,14 @@ def blacklisted(text: str) -> str | None:
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
-    """amd.installs, blacklists, hints, record, own_files (docs/architecture.md, "Enforcing ROCm")."""
+    """amd.installs, blacklists, firmware, hints, record, own_files (docs/architecture.md, "Enforcing ROCm")."""
     record = read_record(source, ROCM_RECORD)
+    firmware = _firmware(source, known)
     return {"amd": {
         "installs": _installs(source),
         "blacklists": _blacklists(source),
-        "hints": [*_small_windows(source, known), *_hints_of_log(source, known)],
+        "firmware": firmware,
+        "hints": [*_small_windows(source, known), *_without_firmware(known, firmware), *_hints_of_log(source, known)],
         "record": record,
         "own_files": read_own_files(source, record, ROCM_FILES),
     }}
@@ -106,10 +109,42 @@ def _small_windows(source: Source, known: Inventory) -> list[dict[str, str | Non
     return found
 
 
+def _firmware(source: Source, known: Inventory) -> dict[str, bool]:
+    """{gfx target: whether files of its firmware are there}, of the cards whose files our table knows."""
+    release = known.kernel.get("release")
+    folders = [f"{base}/amdgpu" for base in (f"/lib/firmware/updates/{release}", "/lib/firmware/updates", f"/lib/firmware/{release}",
+                                             "/lib/firmware")]
+    names = {name for folder in folders for name in source.names(folder)}
+    found = {}
+    for target in sorted({_target(device) for device in known.devices if device.get("vendor") == "amd"} - {""}):
+        beginnings = tuple(f"{prefix}_" for prefix in amd_firmware.prefixes(target))
+        if beginnings:
+            found[target] = any(name.startswith(beginnings) for name in names)
+    return found
+
+
+def _target(device: dict[str, Any]) -> str:
+    """The target that the kernel told, or the one of the chip."""
+    pci = device.get("pci") or {}
+    chip = amd.chip(pci["device_id"], pci.get("revision")) if pci.get("device_id") else None
+    return str(device.get("gfx_target") or (chip.gfx_target if chip else ""))
+
+
+def _without_firmware(known: Inventory, firmware: dict[str, bool]) -> list[dict[str, str | None]]:
+    """A hint for each card that is not served and whose firmware is not there. One that is served has got it, from wherever."""
+    return [{"kind": "firmware_missing", "device_id": None, "pci": device["pci"]["address"],
+             "message": f"no firmware amdgpu/{amd_firmware.prefixes(_target(device))[0]}_* is there for {_target(device)}"}
+            for device in _unserved(known) if firmware.get(_target(device)) is False]
+
+
+def _unserved(known: Inventory) -> list[dict[str, Any]]:
+    """Cards that amdgpu drives or could drive, and that the compute driver does not serve."""
+    return [device for device in known.devices if device.get("vendor") == "amd" and not device.get("apu") and device.get("pci")
+            and device["pci"].get("kernel_driver") in ("amdgpu", None) and "kfd" not in device.get("source", ())]
+
+
 def _hints_of_log(source: Source, known: Inventory) -> list[dict[str, str | None]]:
     """What the kernel log tells, read only where a card is not served: a long log costs a second."""
-    unserved = [device for device in known.devices if device.get("vendor") == "amd" and not device.get("apu") and device.get("pci")
-                and device["pci"].get("kernel_driver") in ("amdgpu", None) and "kfd" not in device.get("source", ())]
     loaded = (known.amd.get("driver") or {}).get("loaded")
-    text = read_text(source)[0] if unserved and loaded else None
+    text = read_text(source)[0] if loaded and _unserved(known) else None
     return parse_hints(text) if text and has_entries(text) else []

@@ -143,6 +143,7 @@ def test_amd_models_agree_with_the_tables(name: str) -> None:
     assert rows
     assert {row["gfx"] for row in rows} == {gfx_name(model["gfx"])}
     assert bool(model.get("apu")) == any(row["id"] == model["device"] for row in tables["apus"]["rows"])
+    assert model["firmware"] in next(row["prefixes"] for row in tables["firmware"]["rows"] if row["gfx"] == gfx_name(model["gfx"]))
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _o
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 
-CARD = {"vendor": "amd", "pci": {"address": "0000:03:00.0", "kernel_driver": "amdgpu"}}
+CARD: dict[str, Any] = {"vendor": "amd", "pci": {"address": "0000:03:00.0", "kernel_driver": "amdgpu"}}
 LOG = [{"argv": ["dmesg"], "rc": 0, "stdout": "[    1.1] kfd kfd: amdgpu: skipped device 1002:67e3, PCI rejects atomics 730<0\n"}]
 
 
-def look(files: dict[str, str] | None = None, links: dict[str, str] | None = None, commands: Any = (), source: str = "pci") -> Inventory:
+def look(
+    files: dict[str, str] | None = None, links: dict[str, str] | None = None, commands: Any = (), source: str = "pci", **known_before: Any
+) -> Inventory:
     known = Inventory()
-    known.add(source, {"devices": [CARD], "amd": {"driver": {"loaded": True}}})
+    known.add(source, {"devices": [CARD], "amd": {"driver": {"loaded": True}}, **known_before})
     host = ReplayHost({"files": files or {}, "dirs": {}, "links": links or {}, "probes": {}, "commands": list(commands)})
     known.add("rocm_state", rocm_state.read(Source(host, "rocm_state", known.problems), known))
     return known
@@ -115,3 +117,29 @@ def test_our_record_and_files() -> None:
     assert known.amd["record"]["packages"] == {"rocminfo": "6.1.2-2"}
     assert known.amd["own_files"] == {_own.ROCM_UDEV: "rule\n", _own.ROCM_PROFILE: "export X=1\n"}
     assert look({_own.ROCM_RECORD: "{}"}).problems[0]["code"] == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("files", "there"),
+    [
+        ([], False),
+        (["/lib/firmware/amdgpu/navi10_mec.bin"], False),
+        (["/lib/firmware/amdgpu/sienna_cichlid_mec.bin"], True),
+        (["/lib/firmware/amdgpu/sienna_cichlid_mec.bin.zst"], True),
+        (["/lib/firmware/updates/amdgpu/sienna_cichlid_smc.bin"], True),
+        (["/lib/firmware/6.8.0-88-generic/amdgpu/sienna_cichlid_rlc.bin.xz"], True),
+    ],
+)
+def test_firmware(files: list[str], there: bool) -> None:
+    card = {"vendor": "amd", "pci": {**CARD["pci"], "device_id": "73bf", "revision": "c1", "kernel_driver": None}}
+    known = look(dict.fromkeys(files, ""), devices=[card], kernel={"release": "6.8.0-88-generic"})
+    assert known.amd["firmware"] == {"gfx1030": there}
+    missing = "no firmware amdgpu/sienna_cichlid_* is there for gfx1030"
+    assert [hint["message"] for hint in known.amd["hints"]] == ([] if there else [missing])
+
+
+def test_firmware_of_a_card_that_is_served_or_unknown() -> None:
+    card = {"vendor": "amd", "pci": {**CARD["pci"], "device_id": "73bf"}}
+    known = look(source="kfd", devices=[card])
+    assert (known.amd["firmware"], known.amd["hints"]) == ({"gfx1030": False}, [])
+    assert look(devices=[{**CARD, "gfx_target": "gfx701"}]).amd["firmware"] == {}
