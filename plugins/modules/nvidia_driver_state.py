@@ -49,8 +49,8 @@ EXAMPLES = r"""
 RETURN = r"""
 status:
   description:
-    - V(nothing_to_do) where the node has what is ordered and it works, V(skipped) where it has no NVIDIA GPU, else V(undecided):
-      something may have to be done, or to be told, which M(gpufleet.node.nvidia_driver) finds out in check mode.
+    - V(nothing_to_do) where the node has what is ordered and it works, V(skipped) where it has no NVIDIA GPU, and V(undecided) where
+      something may have to be done or to be told, which M(gpufleet.node.nvidia_driver) finds out in check mode.
   returned: always
   type: str
 plan:
