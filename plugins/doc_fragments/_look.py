@@ -50,8 +50,6 @@ options:
       - containers
       - logs
       - holders
-      - room
-      - workloads
 attributes:
   check_mode:
     description: Can run in C(check_mode) and predict changes, which there are none of.

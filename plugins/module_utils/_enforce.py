@@ -15,7 +15,7 @@ from typing import Any
 from ._host import Host, HostError
 from ._inventory import _ask_amd, _ask_for_a_change, _ask_nvidia, _ask_software
 from ._inventory._inventory import Inventory
-from ._inventory._survey import SOURCES, survey, wanted_subsets
+from ._inventory._survey import ALL_SOURCES, survey, wanted_subsets
 from ._look import last_run_of, refuse_unknown_codes
 from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository
 from ._plan import nvidia_driver
@@ -74,7 +74,7 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     return {**told, "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)}}
 
 
-def _survey(host: Host, timeout: float, sources: Sequence[str] = SOURCES) -> Inventory:
+def _survey(host: Host, timeout: float, sources: Sequence[str] = ALL_SOURCES) -> Inventory:
     first = [_ask_nvidia.ask, _ask_amd.ask, _ask_software.ask_names]
     then = [_ask_software.ask, _ask_for_a_change.ask]
     return survey(host, first, then, wanted_subsets(()) | {"change", "processes"}, timeout, sources)

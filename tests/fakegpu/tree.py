@@ -37,7 +37,7 @@ _NOT_IN_ROOT = (
     "/usr/sbin",
 )
 _NOT_STOOD_IN_FOR = ("uname", "systemd-detect-virt", "dpkg-query", "dpkg", "rpm", "apt-cache", "apt-mark", "dnf", "versionlock", "df", "id",
-                    "find")
+                     "find")
 # Files of /proc that a container may get mounted over its own, one by one.
 _PROC = ("/proc/cmdline", "/proc/sys/kernel/osrelease", "/proc/version")
 _OUTPUTS = "/usr/share/fakegpu/commands"

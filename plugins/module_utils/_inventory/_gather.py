@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from .._host import DEFAULT_TIMEOUT, Host
 from . import _ask_amd, _ask_deeper, _ask_for_a_change, _ask_for_rocm, _ask_nvidia, _ask_software
 from ._inventory import Inventory
-from ._survey import SOURCES, SUBSETS, Ask, survey, wanted_subsets
+from ._survey import ALL_SOURCES, SUBSETS, Ask, survey, wanted_subsets
 
 __all__ = ["gather"]
 
 
-def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIMEOUT, sources: Sequence[str] = SOURCES,
+def gather(host: Host, subsets: Iterable[str] = (), timeout: float = DEFAULT_TIMEOUT, sources: Sequence[str] = ALL_SOURCES,
            deep: bool = False, change: bool = False, users: Sequence[str] | None = None) -> Inventory:
     """The inventory of a machine. `timeout` is each source's own deadline in seconds; `deep` adds what only checks read, `change`
     what only a plan and its verification do. `users`, not None, adds what those of ROCm do: what these users see, or we do where none

@@ -22,8 +22,8 @@ from ._source import Source
 DEFAULT_SUBSETS = ("devices", "driver", "software", "kernel", "topology")
 SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
-           "rocminfo", "rocm", "rocm_state", "rocm_access", "rocm_users", "vendor_lists", "containers", "logs", "holders", "room",
-           "workloads")
+           "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders")
+ALL_SOURCES = (*SOURCES, "room", "workloads", "rocm_state", "rocm_access", "rocm_users")  # with those of changes
 
 Reader = Callable[[Source, Inventory], dict[str, Any]]
 
@@ -51,7 +51,7 @@ class Survey:
 
     def ask(self, name: str, read: Reader) -> None:
         """Add what one reader sees. A fault of a reader costs its own view, not the survey."""
-        if (name in SOURCES and name not in self._sources) or (name, read) in self._asked:
+        if (name in ALL_SOURCES and name not in self._sources) or (name, read) in self._asked:
             return
         self._asked.add((name, read))
         source = Source(self._host, name, self.known.problems, self._timeout, self.wanted, self.users)
@@ -71,13 +71,13 @@ Ask = Callable[[Survey], None]
 
 
 def survey(host: Host, first: Sequence[Ask], then: Sequence[Ask], wanted: frozenset[str], timeout: float = DEFAULT_TIMEOUT,
-           sources: Sequence[str] = SOURCES, users: Sequence[str] | None = None) -> Inventory:
+           sources: Sequence[str] = ALL_SOURCES, users: Sequence[str] | None = None) -> Inventory:
     """The inventory of a machine: PCI, kernels and packages, and what the groups see. `first` are asked while slow programs work that
     tell of kernel modules, `then` after them. wanted: subsets, and words of groups. `timeout` is each source's own deadline in seconds.
     ValueError for an unknown source."""
     from . import pci
 
-    unknown = [name for name in sources if name not in SOURCES]
+    unknown = [name for name in sources if name not in ALL_SOURCES]
     if unknown:
         raise ValueError(f"unknown source {unknown[0]!r}; valid are: {', '.join(SOURCES)}")
     found = Survey(host, wanted, timeout, sources, users)

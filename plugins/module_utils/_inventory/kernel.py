@@ -19,7 +19,7 @@ _IMAGES = re.compile(r"(?:vmlinu[xz]|kernel|Image|bzImage)-([0-9].*)")
 _BLACKLISTED = re.compile(r"^[ \t]*(?:blacklist[ \t]+nouveau[ \t]*(?:#.*)?$|install[ \t]+nouveau[ \t]+/\S*(?:false|true)\b"
                           r"|options[ \t]+nouveau[ \t](?:.*[ \t])?modeset=0\b)", re.MULTILINE)
 MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
-                     "/lib/modprobe.d")
+                    "/lib/modprobe.d")
 CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")
 
 

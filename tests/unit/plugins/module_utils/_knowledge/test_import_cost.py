@@ -79,5 +79,5 @@ def test_import_is_cheap(module: str) -> None:
 )
 def test_only_what_is_asked_for_is_read(code: str, tables: set[str]) -> None:
     loaded = _loaded(f"from {PACKAGE} import amd, catalog, delivery, nvidia, refusals\n"
-        f"from {PACKAGE} import rocm, rocm_drivers, rocm_products, rocm_releases\n{code}")
+                     f"from {PACKAGE} import rocm, rocm_drivers, rocm_products, rocm_releases\n{code}")
     assert {name for name in loaded if name.endswith("_table")} == tables
