@@ -260,7 +260,8 @@ def boot(words: list[str]) -> int:
     names = (f"/boot/initrd.img-{words[0]}", f"/boot/initramfs-{words[0]}.img", f"/boot/initrd-{words[0]}")
     found = next((name for name in names if Path(name).exists()), names[0])
     image = subprocess.run([tool, found], capture_output=True, text=True, check=False).stdout
-    if "/nouveau.ko" in image and not re.search(r"etc/modprobe\.d/.*nvidia.*blacklist|nvidia-blacklists-nouveau", image):
+    kept_away = re.search(r"etc/modprobe\.d/.*nvidia.*blacklist|nvidia-blacklists-nouveau", image)
+    if set(state["cards"]) - set(state["amd"]) and "/nouveau.ko" in image and not kept_away:
         modprobe(["-q", "nouveau"])
     for path in sorted(Path("/sys/bus/pci/devices").glob("*/modalias")):
         if (path.parent / "vendor").read_text(encoding="ascii").strip() in ("0x10de", "0x1002"):

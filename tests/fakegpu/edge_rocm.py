@@ -74,10 +74,11 @@ def prepare(profile: Profile) -> None:
     """What a host with AMD cards has from its boot on: the driver behind the device files, and the tools at the edge."""
     if not profile.of("amd"):
         return
-    preload = Path("/etc/ld.so.preload")
-    library = "/usr/local/lib/libfakekfd.so"
-    Path(library).write_bytes(Path("/fakegpu/lib/libfakekfd.so").read_bytes())
-    preload.write_text(f"{library}\n", encoding="ascii")
+    library = Path("/usr/local/lib/libfakekfd.so")
+    fresh = library.with_suffix(".new")  # put in place in one step: at a second boot every program looks for it already
+    fresh.write_bytes(Path("/fakegpu/lib/libfakekfd.so").read_bytes())
+    fresh.replace(library)
+    Path("/etc/ld.so.preload").write_text(f"{library}\n", encoding="ascii")
     _TOOLS.mkdir(parents=True, exist_ok=True)
     for name in PROGRAMS:
         (_TOOLS / name).write_text(f'#!/bin/sh\nexec {RUN}/edge {name} "$@"\n', encoding="ascii")

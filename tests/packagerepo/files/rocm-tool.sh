@@ -12,6 +12,7 @@ fi
 case $tool in
     rocminfo) echo "ROCk module is NOT loaded, possibly no GPU devices"; exit 255 ;;
     rocm_agent_enumerator) echo gfx000 ;;
+    clinfo) printf 'Number of platforms:\t\t\t\t 1\n  Platform Name:\t\t\t\t AMD Accelerated Parallel Processing\n\n\n  Platform Name:\t\t\t\t AMD Accelerated Parallel Processing\nNumber of devices:\t\t\t\t 0\n' ;;
     amd-smi | rocm-smi) echo "ERROR:root:Driver not initialized (amdgpu not found in modules)" >&2; exit 255 ;;
     hipcc) echo "HIP version: @HIP@" ;;
 esac
