@@ -86,7 +86,7 @@ def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any
 
     if order.state == "absent":  # which is a way back itself
         return {"undo": [], "closed_record": None}
-    return {"undo": _way_back.told(inventory), "closed_record": _way_back.closed(inventory, plan.steps)}
+    return {"undo": _way_back.told(inventory), "closed_record": _way_back.closed(order.own, inventory, plan.steps)}
 
 
 def _without_root(plan: Plan, refusal: Refusal) -> Plan:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 
 # Collections are compiled anew in each run of Ansible, and most nodes need nothing: what only a change takes is imported there.
@@ -167,8 +167,8 @@ class _Run:
         """The change has come to its end: nobody needs its way back any more."""
         content = (self.answer.get("node") or {}).get("closed_record")
         if content is not None:
-            values = {"path": RECORD, "content": content, "mode": "0600"}
-            self._one({"kind": "file", "what": f"write {RECORD}", "values": values}, "close the record", lease)
+            values = {"path": NVIDIA.record, "content": content, "mode": "0600"}
+            self._one({"kind": "file", "what": f"write {NVIDIA.record}", "values": values}, "close the record", lease)
 
     def _one(self, step: Mapping[str, Any], title: str, lease: Lease) -> dict[str, Any]:
         if not lease.renew():

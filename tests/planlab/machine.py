@@ -12,7 +12,8 @@ from typing import Any
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.packages import nvidia_driver
@@ -68,7 +69,7 @@ def apply(inventory: Inventory, plan: Plan) -> Inventory:
     for step in plan.steps:
         {"file": _file, "file_absent": _gone, "command": _command, "packages": _nothing, "packages_absent": _absent, "service": _service,
          "repair": _repair, "key": _file}[step.kind](after, step)
-    record = closed(inventory, plan.steps)
+    record = closed(OWN, inventory, plan.steps)
     if record is not None:
         after.packages["record"] = json.loads(record)
     _packages(after, plan)
@@ -110,7 +111,7 @@ def _packages(after: Inventory, plan: Plan) -> None:
     found = nvidia_driver(installed)
     driver = after.nvidia.setdefault("driver", {})
     driver.update({"installed_version": None, "origin": None, "packages": {}} if not found else {**found, "managed_by": "packages"})
-    driver["held"] = any(lock["path"] == PREFERENCES or lock["kind"] != "apt_pin" for lock in after.packages.get("locks") or ()) or any(
+    driver["held"] = any(lock["path"] == OWN.preferences or lock["kind"] != "apt_pin" for lock in after.packages.get("locks") or ()) or any(
         "pinning" in name for name in installed)
     fabric = after.nvidia.get("fabric") or {}
     for name, entry in installed.items():
@@ -129,7 +130,7 @@ def _repair(after: Inventory, step: Step) -> None:
 def _file(after: Inventory, step: Step) -> None:
     path, content = step.values["path"], step.values["content"]
     after.packages.setdefault("own_files", {})[path] = content
-    if path == RECORD:
+    if path == OWN.record:
         after.packages["record"] = json.loads(content)
     elif path == MODPROBE:
         after.kernel["nouveau_blacklisted"] = True
@@ -154,7 +155,7 @@ def _gone(after: Inventory, step: Step) -> None:
     path = step.values["path"]
     after.packages.setdefault("own_files", {}).pop(path, None)
     after.packages["locks"] = [lock for lock in after.packages.get("locks") or () if lock["path"] != path]
-    if path == RECORD:
+    if path == OWN.record:
         after.packages["record"] = None
 
 

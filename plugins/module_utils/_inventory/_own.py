@@ -1,19 +1,52 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: the files that this collection keeps on a node. Readers look for them, plans write them."""
+"""Private: what a module of this collection owns on a node, and is called there. Readers look for the files, plans write them."""
 
 from __future__ import annotations
 
-RECORD = "/var/lib/gpufleet/nvidia_driver.json"
-PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-driver.pref"
-MODPROBE = "/etc/modprobe.d/gpufleet-nvidia.conf"
-# Read before the file of the hold, whose name sorts after it: the first record that fits a version counts.
-TRANSACTION = "/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref"
-OWN_PREFERENCES = "/etc/apt/preferences.d/gpufleet-nvidia-"  # how the names of all our files for apt begin
+from typing import NamedTuple
 
-ROCM_RECORD = "/var/lib/gpufleet/rocm_stack.json"
-ROCM_PREFERENCES = "/etc/apt/preferences.d/gpufleet-rocm-stack.pref"
+MODPROBE = "/etc/modprobe.d/gpufleet-nvidia.conf"
+
+ROCM_MODPROBE = "/etc/modprobe.d/gpufleet-rocm.conf"
 ROCM_UDEV = "/etc/udev/rules.d/70-gpufleet-rocm.rules"
 ROCM_ENVIRONMENT = "/etc/environment.d/70-gpufleet-rocm.conf"  # for services of users; systemd reads it
 ROCM_PROFILE = "/etc/profile.d/gpufleet-rocm.sh"  # for login shells
-ROCM_FILES = (ROCM_PREFERENCES, ROCM_UDEV, ROCM_ENVIRONMENT, ROCM_PROFILE)
+
+
+class Own(NamedTuple):
+    """One of the modules that enforce: its name, the words for what it enforces, and the paths that are its own."""
+
+    module: str  # nvidia_driver
+    title: str  # NVIDIA driver
+    what: str  # "the driver", in sentences
+    record: str  # what it did on the node
+    preferences: str  # apt's file of the hold
+    transaction: str  # apt's file for one transaction; read before that of the hold: the first record that fits a version counts
+    others: str  # apt's file that keeps other makers out; it sorts before both
+    own_preferences: str  # how the names of all its files for apt begin
+    files: tuple[str, ...]  # files of fixed names besides; the record has those of other names
+
+
+NVIDIA = Own(
+    module="nvidia_driver",
+    title="NVIDIA driver",
+    what="the driver",
+    record="/var/lib/gpufleet/nvidia_driver.json",
+    preferences="/etc/apt/preferences.d/gpufleet-nvidia-driver.pref",
+    transaction="/etc/apt/preferences.d/gpufleet-nvidia-0-transaction.pref",
+    others="/etc/apt/preferences.d/gpufleet-nvidia-0-others.pref",
+    own_preferences="/etc/apt/preferences.d/gpufleet-nvidia-",
+    files=(MODPROBE,),
+)
+ROCM = Own(
+    module="rocm_stack",
+    title="ROCm",
+    what="ROCm",
+    record="/var/lib/gpufleet/rocm_stack.json",
+    preferences="/etc/apt/preferences.d/gpufleet-rocm-stack.pref",
+    transaction="/etc/apt/preferences.d/gpufleet-rocm-0-transaction.pref",
+    others="/etc/apt/preferences.d/gpufleet-rocm-0-others.pref",
+    own_preferences="/etc/apt/preferences.d/gpufleet-rocm-",
+    files=(ROCM_MODPROBE, ROCM_UDEV, ROCM_ENVIRONMENT, ROCM_PROFILE),
+)

@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._host import DEFAULT_TIMEOUT, FILE_LIMIT, Host, HostError, Output
+from ._own import NVIDIA, Own
 
 _MESSAGE_LIMIT = 300  # characters of somebody else's text in a problem
 
 
 class Source:
     """`name` stands in the problems and in `device["source"]`. `timeout` is the deadline of this source, in seconds; `users`: those
-    with whose eyes it looks, None where nobody asked for that."""
+    with whose eyes it looks, None where nobody asked for that. `own`: whose record and files a change looks for."""
 
     def __init__(self, host: Host, name: str, problems: list[dict[str, str]], timeout: float = DEFAULT_TIMEOUT,
-                 wanted: frozenset[str] = frozenset(), users: Sequence[str] | None = None) -> None:
-        self.host, self.name, self.timeout, self.users = host, name, timeout, users
+                 wanted: frozenset[str] = frozenset(), users: Sequence[str] | None = None, own: Own = NVIDIA) -> None:
+        self.host, self.name, self.timeout, self.users, self.own = host, name, timeout, users, own
         self._problems, self._wanted = problems, wanted
         self._refused: list[str] = []
         self._silent = False

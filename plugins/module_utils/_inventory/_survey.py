@@ -16,6 +16,7 @@ from typing import Any, Callable
 from .._host import DEFAULT_TIMEOUT, Host
 from ._facts import complete
 from ._inventory import Inventory
+from ._own import NVIDIA, Own
 from ._source import Source
 
 # What does not change while a job runs, so that cached facts stay valid; the others come on request.
@@ -42,9 +43,10 @@ def wanted_subsets(asked: Iterable[str]) -> frozenset[str]:
 class Survey:
     """One look at one machine."""
 
-    def __init__(self, host: Host, wanted: frozenset[str], timeout: float, sources: Iterable[str], users: Sequence[str] | None) -> None:
+    def __init__(self, host: Host, wanted: frozenset[str], timeout: float, sources: Iterable[str], users: Sequence[str] | None,
+                 own: Own) -> None:
         self.known = Inventory()
-        self.wanted, self.users = wanted, users
+        self.wanted, self.users, self.own = wanted, users, own
         self.present: frozenset[str] = frozenset()  # vendors whose cards or software are there, once PCI was asked
         self._host, self._timeout, self._sources = host, timeout, frozenset(sources)
         self._asked: set[tuple[str, Reader]] = set()
@@ -54,7 +56,7 @@ class Survey:
         if (name in ALL_SOURCES and name not in self._sources) or (name, read) in self._asked:
             return
         self._asked.add((name, read))
-        source = Source(self._host, name, self.known.problems, self._timeout, self.wanted, self.users)
+        source = Source(self._host, name, self.known.problems, self._timeout, self.wanted, self.users, self.own)
         try:
             self.known.add(name, read(source, self.known))
         except Exception as error:  # whatever a machine shows: the look goes on, and says what went wrong
@@ -71,16 +73,16 @@ Ask = Callable[[Survey], None]
 
 
 def survey(host: Host, first: Sequence[Ask], then: Sequence[Ask], wanted: frozenset[str], timeout: float = DEFAULT_TIMEOUT,
-           sources: Sequence[str] = ALL_SOURCES, users: Sequence[str] | None = None) -> Inventory:
+           sources: Sequence[str] = ALL_SOURCES, users: Sequence[str] | None = None, own: Own = NVIDIA) -> Inventory:
     """The inventory of a machine: PCI, kernels and packages, and what the groups see. `first` are asked while slow programs work that
     tell of kernel modules, `then` after them. wanted: subsets, and words of groups. `timeout` is each source's own deadline in seconds.
-    ValueError for an unknown source."""
+    own: whose record and files the group for a change looks for. ValueError for an unknown source."""
     from . import pci
 
     unknown = [name for name in sources if name not in ALL_SOURCES]
     if unknown:
         raise ValueError(f"unknown source {unknown[0]!r}; valid are: {', '.join(SOURCES)}")
-    found = Survey(host, wanted, timeout, sources, users)
+    found = Survey(host, wanted, timeout, sources, users, own)
     found.ask("pci", pci.read)
     found.find_vendors()
     if found.present and "change" not in wanted:  # a plan rarely needs it, see dkms.py

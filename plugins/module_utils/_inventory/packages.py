@@ -26,8 +26,9 @@ from ._versions import version_key
 # What the database is asked for: drivers, CUDA, ROCm, container runtimes, and what building and signing a module needs.
 PATTERNS = (
     "*nvidia*", "libcuda*", "cuda*", "libnvsdm*", "nvlsm", "datacenter-gpu-manager*", "xserver-xorg-video-nouveau",
-    "*amdgpu*", "amdrocm*", "rocm*", "hip*", "hsa-*", "libhsa*", "libamdhip*", "amd-smi*", "comgr*", "rccl*", "miopen*",
-    "*-amd-graphics", "amd-gpu-firmware", "linux-firmware", "docker*", "moby-engine", "containerd*", "podman",
+    "*amdgpu*", "amdrocm*", "roc*", "libroc*", "hip*", "libhip*", "hsa*", "libhsa*", "libamdhip*", "libamd-comgr*", "amd-smi*", "comgr*",
+    "rccl*", "librccl*", "miopen*", "libmiopen*", "migraphx*", "mivisionx*", "composablekernel*", "openmp-extras*", "half", "rpp*",
+    "clinfo", "ocl-icd*", "*-amd-graphics", "amd-gpu-firmware", "linux-firmware", "docker*", "moby-engine", "containerd*", "podman",
     "dkms", "akmods", "mokutil", "shim-signed", "linux-headers-*", "kernel-devel*", "kernel-headers", "gcc", "gcc-[0-9]*",
     "make", "python3-pynvml", "python3-torch*",
 )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private: what a change of ROCm has to find on the node: installations side by side, blacklists, what the kernel said of the compute
-driver, what this collection did before."""
+driver."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import Any
 
 from .._knowledge import amd, amd_firmware
 from ._inventory import Inventory
-from ._own import ROCM_FILES, ROCM_RECORD
 from ._source import Source
 from .kernel import CODE_LIST, MODPROBE_FOLDERS
 from .logs import has_entries, read_text
 from .rocm import folders_of, real_path, release_of
-from .room import read_own_files, read_record
 
 _DEVICES = "/sys/bus/pci/devices"
 _BLACKLISTED = re.compile(r"^[ \t]*(?:blacklist[ \t]+amdgpu[ \t]*(?:#.*)?|install[ \t]+amdgpu[ \t]+/\S*(?:false|true)\b.*)$", re.MULTILINE)
@@ -49,16 +47,13 @@ def blacklisted(text: str) -> str | None:
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
-    """amd.installs, blacklists, firmware, hints, record, own_files (docs/architecture.md, "Enforcing ROCm")."""
-    record = read_record(source, ROCM_RECORD)
+    """amd.installs, blacklists, firmware, hints (docs/architecture.md, "Enforcing ROCm")."""
     firmware = _firmware(source, known)
     return {"amd": {
         "installs": _installs(source),
         "blacklists": _blacklists(source),
         "firmware": firmware,
         "hints": [*_small_windows(source, known), *_without_firmware(known, firmware), *_hints_of_log(source, known)],
-        "record": record,
-        "own_files": read_own_files(source, record, ROCM_FILES),
     }}
 
 

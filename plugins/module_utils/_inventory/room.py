@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from ._firmware import common_name
 from ._inventory import Inventory
 from ._nvidia_services import at_boot
-from ._own import MODPROBE, PREFERENCES, RECORD
 from ._package_locks import VERSIONLOCK
 from ._repositories import read_repositories
 from ._source import Source
@@ -72,11 +70,11 @@ def parse_lock(answer: Any) -> dict[str, Any] | None:
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
     """Parts of system, packages, kernel and health (docs/architecture.md, "Enforcing a driver")."""
-    record = read_record(source, RECORD)
+    record = _record(source)
     packages: dict[str, Any] = {
         "lock_holder": _lock_holder(source),
         "record": record,
-        "own_files": read_own_files(source, record, (PREFERENCES, MODPROBE)),
+        "own_files": _own_files(source, record),
         "repositories": read_repositories(source, known.packages.get("manager")),
         "recommended": recommended(source, known),
     }
@@ -117,8 +115,9 @@ def _lock_holder(source: Source) -> dict[str, Any] | None:
         return None
 
 
-def read_record(source: Source, path: str) -> dict[str, Any] | None:
-    """What this collection did, by its record at `path`; None where there is none, or a broken one."""
+def _record(source: Source) -> dict[str, Any] | None:
+    """What the module did here, by its record; None where there is none, or a broken one."""
+    path = source.own.record
     text = source.text(path, _RECORD_LIMIT)
     try:
         return parse_record(text) if text is not None else None
@@ -127,9 +126,9 @@ def read_record(source: Source, path: str) -> dict[str, Any] | None:
         return None
 
 
-def read_own_files(source: Source, record: dict[str, Any] | None, names: Sequence[str]) -> dict[str, str]:
-    """{path: content} of the files of ours that are there; those of repositories and keys too."""
-    paths = [*names, *(record or {}).get("files", ())]
+def _own_files(source: Source, record: dict[str, Any] | None) -> dict[str, str]:
+    """{path: content} of the files of the module that are there; those of repositories and keys too."""
+    paths = [source.own.preferences, *source.own.files, *(record or {}).get("files", ())]
     for repository in (record or {}).get("repositories", ()):
         paths += [str(repository[key]) for key in ("path", "key_path") if str(repository.get(key) or "").startswith("/")]
     found = {}

@@ -23,7 +23,6 @@ from .types import PackageError, Repository
 Origins = Callable[[str, Mapping[str, str]], "str | None"]
 
 _ASK_S = 120.0
-_RECORD = "/var/lib/gpufleet/nvidia_driver.json"  # what the collection did on this node
 _SECTION = re.compile(r"^[ \t]*\[([^\]\n]+)\][ \t]*(?:[#;].*)?$", re.MULTILINE)
 
 
@@ -92,10 +91,10 @@ def is_dnf5(host: Host) -> bool:
     return False
 
 
-def own_locks(host: Host) -> set[str]:
-    """Entries of version locks that the collection made itself: not in the way of what it is asked for next."""
+def own_locks(host: Host, path: str) -> set[str]:
+    """Entries of version locks in the record at this path, which we made ourselves: not in the way of what is asked for next."""
     with contextlib.suppress(ValueError):
-        record: Any = json.loads(read_text(host, _RECORD) or "{}")
+        record: Any = json.loads(read_text(host, path) or "{}")
         locks = record.get("locks", []) if isinstance(record, dict) else []
         return {str(pattern) for lock in locks if isinstance(lock, dict) for pattern in lock.get("patterns") or ()}
     return set()

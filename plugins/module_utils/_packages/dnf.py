@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Callable
 
 from .._host import Host
+from .._inventory._own import NVIDIA, Own
 from ._dnf_request import changes_of, do_arguments, downgrades, ignored, is_version, shell_script, validate
 from ._dnf_text import (
     QUERY_FORMAT,
@@ -78,10 +79,10 @@ class Dnf:
     """
 
     def __init__(self, host: Host, folder: str, name: str = "dnf", refresh_timeout: float = _REFRESH_S,
-                 origin_of: Callable[[str, Mapping[str, str]], str | None] | None = None) -> None:
+                 origin_of: Callable[[str, Mapping[str, str]], str | None] | None = None, own: Own = NVIDIA) -> None:
         if name not in _REPOS:
             raise PackageError("refused", f"{name!r} is neither dnf nor dnf5")
-        self.name = name
+        self.name, self._own = name, own
         self._host, self._folder, self._timeout = host, PrivateFolder(folder), refresh_timeout
         self._origin_of = origin_of or known_origin
         self._open = False
@@ -151,7 +152,7 @@ class Dnf:
             self._lock_path = _LOCKS5
             with contextlib.suppress(ValueError):
                 self._locks = parse_versionlock_toml(read_text(self._host, _LOCKS5) or "")
-            own = own_locks(self._host)
+            own = own_locks(self._host, self._own.record)
             others = [lock for lock in self._locks if not any(is_lock_of(pattern, lock.partition(" ")[0]) for pattern in own)]
             # No option leads dnf 5 to another file: our own locks can be left out only together with all other excludes.
             self._no_excludes = bool(self._locks) and not others and not self._has_excludes(main)
@@ -173,7 +174,7 @@ class Dnf:
         main, _whole = configuration([(path, text)], {})
         self._lock_path = main.get("locklist", "").strip()
         lines = (read_text(self._host, self._lock_path) or "").splitlines() if self._lock_path else []
-        own = own_locks(self._host)
+        own = own_locks(self._host, self._own.record)
         kept = [line.strip() for line in lines if line.strip() not in own]
         self._locks = [line for line in kept if line and not line.startswith("#")]
         private = self._folder.write("versionlock.list", "\n".join(kept) + "\n")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Callable
 
 from .._host import Host
+from .._inventory._own import NVIDIA, Own
 from .._inventory._package_locks import parse_zypper_locks
 from ._dnf_request import downgrades, validate
 from ._installed import rpm_needs, rpm_versions
@@ -59,7 +60,8 @@ class Zypper:
     name = "zypper"
 
     def __init__(self, host: Host, folder: str, refresh_timeout: float = _REFRESH_S,
-                 origin_of: Callable[[str, Mapping[str, str]], str | None] | None = None) -> None:
+                 origin_of: Callable[[str, Mapping[str, str]], str | None] | None = None, own: Own = NVIDIA) -> None:
+        self._own = own
         self._host, self._folder, self._timeout = host, PrivateFolder(folder), refresh_timeout
         self._origin_of = origin_of or known_origin
         self._open = False
@@ -104,7 +106,7 @@ class Zypper:
                "servicesdir": self._folder.folder("services.d")}
         path = next((path for path in _CONF if read_text(self._host, path) is not None), _CONF[0])
         self._folder.write("zypp.conf", configuration([(path, read_text(self._host, path) or "")], own)[1])
-        ours, paragraphs = own_locks(self._host), re.split(r"\n\s*\n", read_text(self._host, _LOCKS) or "")
+        ours, paragraphs = own_locks(self._host, self._own.record), re.split(r"\n\s*\n", read_text(self._host, _LOCKS) or "")
         kept = [text.strip("\n") for text in paragraphs if text.strip() and not set(parse_zypper_locks(text)) & ours]
         self._folder.write("locks", "\n" + "\n\n".join(kept) + "\n\n")
         self._locks = parse_zypper_locks("\n\n".join(kept))

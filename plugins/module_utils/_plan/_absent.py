@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from .._check._node import Node, join
-from .._inventory._own import MODPROBE, RECORD
+from .._inventory._own import MODPROBE, Own
 from .._packages.types import Remover
 from . import _hold, _preflight
 from ._configuration import initramfs_command
@@ -26,7 +26,7 @@ def assess(inventory: Any, order: Order) -> Plan | None:
     node = Node(inventory)
     record = node.get("packages.record")
     if not record:
-        return _without_record(node)
+        return _without_record(node, order.own)
     if record.get("packages"):
         refusals = _before(inventory, order)
         return Plan("refused", refusals=refusals) if any(one.severity == "critical" for one in refusals) else None
@@ -76,16 +76,16 @@ def _before(inventory: Any, order: Order) -> tuple[Refusal, ...]:
 _IRRELEVANT = ("ND-HELD", "ND-LOCKED-VERSION", "ND-MIXED-ORIGIN", "ND-RUNFILE", "ND-PASSED-THROUGH")
 
 
-def _without_record(node: Node) -> Plan:
-    problem = next((one for one in node.problems("room") if RECORD in str(one.get("message"))), None)
+def _without_record(node: Node, own: Own) -> Plan:
+    problem = next((one for one in node.problems("room") if own.record in str(one.get("message"))), None)
     if problem is not None:
-        return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", RECORD, path=RECORD, error=problem.get("message")),))
+        return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", own.record, path=own.record, error=problem.get("message")),))
     version = node.get("nvidia.driver.installed_version")
     if not version:
         return Plan("nothing_to_do", reasons=("this collection has installed no driver here, and none is installed",))
     names = sorted(node.get("nvidia.driver.packages") or {})
     words = {"packages": " ".join(names)} if names else {"remove": "sudo nvidia-uninstall", "packages": "--silent"}  # of a .run file
-    refusal = refuse(node, "ND-NO-RECORD", "node", None, (), path=RECORD, version=version, **words)
+    refusal = refuse(node, "ND-NO-RECORD", "node", None, (), path=own.record, version=version, **words)
     return Plan("refused", refusals=(refusal,))
 
 
@@ -128,7 +128,7 @@ def _steps(node: Node, order: Order, record: dict[str, Any], gone: Removal, mana
         steps.append(
             Step("command", "rebuild the initramfs of every kernel", "nouveau comes back", {"argv": initramfs_command(node)}, slow=True)
         )
-    return steps + (_record(kept) if steps or gone.kept else [])
+    return steps + (_record(order.own, kept) if steps or gone.kept else [])
 
 
 def _kept_files(order: Order, files: dict[str, str]) -> list[str]:
@@ -136,13 +136,13 @@ def _kept_files(order: Order, files: dict[str, str]) -> list[str]:
     return [MODPROBE] if MODPROBE in files and not order.restore_nouveau else []
 
 
-def _record(kept: list[str]) -> list[Step]:
+def _record(own: Own, kept: list[str]) -> list[Step]:
     """The record goes last; it stays for files that are left. Packages that stay are those of others from now on."""
     if not kept:
-        return [Step("file_absent", f"remove {RECORD}", "nothing of this collection is left", {"path": RECORD})]
+        return [Step("file_absent", f"remove {own.record}", "nothing of this collection is left", {"path": own.record})]
     left = {"schema_version": 1, "packages": {}, "files": kept, "repositories": [], "locks": []}
     content = json.dumps(left, indent=1, sort_keys=True) + "\n"
-    return [Step("file", f"write {RECORD}", f"{join(kept)} is left", {"path": RECORD, "content": content, "mode": "0600"})]
+    return [Step("file", f"write {own.record}", f"{join(kept)} is left", {"path": own.record, "content": content, "mode": "0600"})]
 
 
 def _locks(node: Node, record: dict[str, Any]) -> list[dict[str, Any]]:

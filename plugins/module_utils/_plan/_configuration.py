@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._check._node import Node, at, same_version
-from .._inventory._own import MODPROBE, PREFERENCES
+from .._inventory._own import MODPROBE
 from .._inventory._versions import version_key
 from .._knowledge.delivery import Deliverer
 from . import _hold
@@ -72,7 +72,8 @@ def drift(inventory: Any, order: Order) -> list[str]:
     files: dict[str, str] = node.get("packages.own_files") or {}
     installed: dict[str, Any] = node.get("packages.installed") or {}
     found = [f"{path} is gone" for path in record.get("files") or () if path not in files]
-    if record.get("locks") and order.hold and node.get("nvidia.driver.held") is False and PREFERENCES not in (record.get("files") or ()):
+    kept = record.get("files") or ()
+    if record.get("locks") and order.hold and node.get("nvidia.driver.held") is False and order.own.preferences not in kept:
         found.append("the lock of the driver's packages is gone")
     if MODPROBE in files and files[MODPROBE] != modprobe_text(order):
         found.append(f"{MODPROBE} says something else than the options do")

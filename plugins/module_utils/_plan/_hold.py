@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._check._node import Node
-from .._inventory._own import PREFERENCES
 from .._inventory._package_locks import VERSIONLOCK
 from .._knowledge.delivery import Deliverer, package_sets
 from .._knowledge.delivery import deliverer as deliverer_of
@@ -93,7 +92,7 @@ def before_packages(node: Node, order: Order, chosen: Chosen, deliverer: Deliver
     """Holds that the transaction has to see, and old locks that would be in its way."""
     if deliverer.hold == "preferences":
         return _preferences(node, order, chosen, deliverer, changes)
-    steps = _no_preferences(node, "another origin's driver is held in another way")
+    steps = _no_preferences(node, order, "another origin's driver is held in another way")
     steps += _stream(node, chosen, deliverer) if deliverer.hold == "stream" else []
     if changes or not order.hold:
         why = "it is in the way of the new version" if order.hold else "hold is false"
@@ -199,8 +198,9 @@ def unlock(node: Node, locks: Sequence[dict[str, Any]], reason: str) -> list[Ste
 
 def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
     if not order.hold:
-        return _no_preferences(node, "hold is false")
-    there = (node.get("packages.own_files") or {}).get(PREFERENCES)
+        return _no_preferences(node, order, "hold is false")
+    path = order.own.preferences
+    there = (node.get("packages.own_files") or {}).get(path)
     text = preferences_text(order, chosen, deliverer)
     if there is None and not changes and node.get("nvidia.driver.held"):
         return []
@@ -210,18 +210,19 @@ def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer,
     return [
         Step(
             "file",
-            f"write {PREFERENCES}",
+            f"write {path}",
             _reason(node, held_version(order, chosen)[1]),
-            {"path": PREFERENCES, "content": text, "mode": "0644"},
-            undo=f"rm {PREFERENCES}",
+            {"path": path, "content": text, "mode": "0644"},
+            undo=f"rm {path}",
         )
     ]
 
 
-def _no_preferences(node: Node, reason: str) -> list[Step]:
-    if PREFERENCES not in (node.get("packages.own_files") or {}):
+def _no_preferences(node: Node, order: Order, reason: str) -> list[Step]:
+    path = order.own.preferences
+    if path not in (node.get("packages.own_files") or {}):
         return []
-    return [Step("file_absent", f"remove {PREFERENCES}", reason, {"path": PREFERENCES})]
+    return [Step("file_absent", f"remove {path}", reason, {"path": path})]
 
 
 def _reason(node: Node, what: str) -> str:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from .._check._node import Node, at, join
 from .._inventory._inventory import Inventory
-from .._inventory._own import PREFERENCES
 from .._inventory._package_text import upstream_version
 from .._knowledge import delivery
 from .._knowledge.delivery import Deliverer
@@ -110,7 +109,7 @@ def _pinning(inventory: Inventory, order: Order, there: There) -> Iterator[str]:
     words = {"branch": there.present.branch, "version": there.present.version}
     fits = {filled(template, **words) for template in there.deliverer.pinning}
     ours = (inventory.packages.get("record") or {}).get("packages") or {}
-    held = inventory.nvidia["driver"].get("held") or PREFERENCES in (inventory.packages.get("own_files") or {})
+    held = inventory.nvidia["driver"].get("held") or order.own.preferences in (inventory.packages.get("own_files") or {})
     if order.hold and not here and not held:
         yield "no package pins the driver"
     for name in here:

@@ -14,11 +14,9 @@ from ._present import around
 from .order import Order
 from .steps import Step
 
-__all__ = ["OTHERS", "others_steps", "others_text"]
+__all__ = ["others_steps", "others_text"]
 
-# Sorts before the files of the hold and of a transaction, since the first record that fits a version counts.
-OTHERS = "/etc/apt/preferences.d/gpufleet-nvidia-0-others.pref"
-_HEAD = "# Written by gpufleet.node.nvidia_driver (hold: true): the driver here comes from {origin}.\n"
+_HEAD = "# Written by gpufleet.node.{module} (hold: true): {what} here comes from {origin}.\n"
 # 100 is the priority of what is installed: such a version is taken where nothing else is there, and replaces nothing.
 _RECORD = "Package: {names}\nPin: release o={maker}\nPin-Priority: 100\n"
 
@@ -28,20 +26,21 @@ def others_steps(inventory: Inventory, order: Order, deliverer: Deliverer, chang
     a file that is not there is not missed: nobody had it from us."""
     if deliverer.manager != "apt":
         return []
-    there, text = (inventory.packages.get("own_files") or {}).get(OTHERS), others_text(inventory, order, deliverer)
+    path = order.own.others
+    there, text = (inventory.packages.get("own_files") or {}).get(path), others_text(inventory, order, deliverer)
     if text is None:
-        return [Step("file_absent", f"remove {OTHERS}", "it is not needed", {"path": OTHERS})] if there is not None else []
+        return [Step("file_absent", f"remove {path}", "it is not needed", {"path": path})] if there is not None else []
     if there == text or (not changes and (there is None or says_enough(there, text, inventory.packages))):
         return []
     reason = f"packages of {' and '.join(_rivals(inventory, deliverer))} with the same names stay out of the held driver"
-    return [Step("file", f"write {OTHERS}", reason, {"path": OTHERS, "content": text, "mode": "0644"}, undo=f"rm {OTHERS}")]
+    return [Step("file", f"write {path}", reason, {"path": path, "content": text, "mode": "0644"}, undo=f"rm {path}")]
 
 
 def others_text(inventory: Inventory, order: Order, deliverer: Deliverer) -> str | None:
     """The file, None where none is wanted."""
     rivals = _rivals(inventory, deliverer) if order.hold else []
     records = [_RECORD.format(names=spelt(deliverer.hold_patterns), maker=maker) for maker in rivals]
-    return _HEAD.format(origin=deliverer.id) + "\n".join(records) if records else None
+    return _HEAD.format(module=order.own.module, what=order.own.what, origin=deliverer.id) + "\n".join(records) if records else None
 
 
 def _rivals(inventory: Inventory, deliverer: Deliverer) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import PREFERENCES
+from .._inventory._own import NVIDIA
 from .._knowledge import delivery
 from .steps import Plan, Step
 
@@ -56,11 +56,11 @@ def _driver_after(inventory: Inventory, plan: Plan) -> dict[str, Any]:
 
 def _locks(step: Step) -> bool:
     if step.kind == "file":
-        return bool(step.values["path"] == PREFERENCES)
+        return bool(step.values["path"] == NVIDIA.preferences)
     argv = [str(word) for word in step.values.get("argv") or ()]
     pins = step.kind == "packages" and any("pinning" in str(one["name"]) for one in step.values["install"])
     return pins or bool({"versionlock", "addlock"} & set(argv) and "delete" not in argv)
 
 
 def _unlocks(plan: Plan) -> bool:
-    return any(step.kind == "file_absent" and step.values["path"] == PREFERENCES for step in plan.steps)
+    return any(step.kind == "file_absent" and step.values["path"] == NVIDIA.preferences for step in plan.steps)

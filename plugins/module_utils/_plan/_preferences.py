@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import PREFERENCES, TRANSACTION
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Request
 from . import _hold
 from ._names import spelt
-from ._others import OTHERS, others_text
+from ._others import others_text
 from ._priority import priority_file
 from .order import Order
 from .steps import Chosen
@@ -26,7 +25,7 @@ __all__ = ["preference_files"]
 _EXACT = _hold.PRIORITY + 1  # above the hold, which may allow other versions of the branch
 # NVIDIA's pinning packages have 1000, and below that apt takes no older version of what a package depends on.
 _ABOVE_ALL = 1001
-_PIN = "# Written by gpufleet.node.nvidia_driver for one transaction.\nPackage: {names}\nPin: version {version}\nPin-Priority: {priority}\n"
+_PIN = "# Written by gpufleet.node.{module} for one transaction.\nPackage: {names}\nPin: version {version}\nPin-Priority: {priority}\n"
 
 
 def preference_files(
@@ -41,9 +40,9 @@ def preference_files(
     names = spelt(deliverer.hold_patterns)
     return (
         *((str(path), None) for path in _of_packages(inventory.packages.get("locks") or (), request.remove)),
-        (OTHERS, others_text(inventory, order, deliverer)),
-        (TRANSACTION, _PIN.format(names=names, version=exact, priority=priority) if exact else None),
-        (PREFERENCES, _hold.preferences_text(order, chosen, deliverer) if held else None),
+        (order.own.others, others_text(inventory, order, deliverer)),
+        (order.own.transaction, _PIN.format(module=order.own.module, names=names, version=exact, priority=priority) if exact else None),
+        (order.own.preferences, _hold.preferences_text(order, chosen, deliverer) if held else None),
         *priority_file(inventory, order, deliverer),
     )
 

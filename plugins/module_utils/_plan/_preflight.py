@@ -9,7 +9,7 @@ from typing import Any
 
 from .._check import _packages as _check_packages
 from .._check._node import Node, address, at, join, name, passed_through
-from .._inventory._own import OWN_PREFERENCES
+from .._inventory._own import NVIDIA
 from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
 from ._hold import set_by
@@ -178,7 +178,7 @@ def _replaced(node: Node, lock: dict[str, Any]) -> bool:
     pinned = "nvidia-driver-pinning" in path and any(
         str(name).startswith("nvidia-driver-pinning") for name in node.get("packages.installed") or {}
     )
-    return path.startswith(OWN_PREFERENCES) or lock in ours or pinned
+    return path.startswith(NVIDIA.own_preferences) or lock in ours or pinned
 
 
 def _lock(node: Node, order: Order) -> Iterator[Refusal]:

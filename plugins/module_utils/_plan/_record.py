@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import PREFERENCES, RECORD
+from .._inventory._own import Own
 from .._packages.types import Change, Repository
 from ._way_back import KEY, as_text, closed, journal
 from .steps import Step
@@ -17,8 +17,8 @@ __all__ = ["closing_step", "record_step"]
 
 
 def record_step(
-    inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change], repositories: Sequence[Repository],
-    locks: Sequence[Mapping[str, Any]],
+    own: Own, inventory: Inventory, steps: Sequence[Step], changes: Sequence[Change],
+    repositories: Sequence[Repository], locks: Sequence[Mapping[str, Any]],
 ) -> list[Step]:
     """The step that writes the record, before the first change; none where it says all of this already. locks: those of the hold.
 
@@ -39,23 +39,23 @@ def record_step(
         "asked": sorted(({*(before.get("asked") or ())} | _named(steps)) & set(packages)),
         "files": sorted({*(before.get("files") or ()), *written} - removed),
         "repositories": [ours[path] for path in sorted(ours)],
-        "locks": list(locks) if any(map(_locks, steps)) else list(before.get("locks") or ()),
+        "locks": list(locks) if any(_locks(own, step) for step in steps) else list(before.get("locks") or ()),
     }
     if after == {"packages": {}, "asked": [], "files": [], "repositories": [], "locks": [], **before}:
         return []
     way_back = journal(inventory, steps, changes)
     content = as_text({**after, KEY: way_back} if way_back else after)
-    return [_written(content, "state: absent takes back what stands there and nothing else")]
+    return [_written(own, content, "state: absent takes back what stands there and nothing else")]
 
 
-def closing_step(inventory: Inventory) -> list[Step]:
+def closing_step(own: Own, inventory: Inventory) -> list[Step]:
     """For a node where nothing else is left to do: the end of a change whose run was cut off after its last step."""
-    content = closed(inventory, ())
-    return [_written(content, "a run that was cut off had done all of it")] if content is not None else []
+    content = closed(own, inventory, ())
+    return [_written(own, content, "a run that was cut off had done all of it")] if content is not None else []
 
 
-def _written(content: str, reason: str) -> Step:
-    return Step("file", f"write {RECORD}", reason, {"path": RECORD, "content": content, "mode": "0600"})
+def _written(own: Own, content: str, reason: str) -> Step:
+    return Step("file", f"write {own.record}", reason, {"path": own.record, "content": content, "mode": "0600"})
 
 
 def _paths(repositories: Iterable[Repository]) -> set[str]:
@@ -85,7 +85,7 @@ def _packages(before: Mapping[str, str], changes: Sequence[Change], installed: C
     return {name: " ".join(versions) for name, versions in after.items()}
 
 
-def _locks(step: Step) -> bool:
+def _locks(own: Own, step: Step) -> bool:
     """Whether a step sets or takes back what holds the driver; a hold of somebody else stays theirs."""
     argv = step.values.get("argv") or ()
-    return step.values.get("path") == PREFERENCES or bool({"versionlock", "addlock", "removelock", "module"} & set(argv))
+    return step.values.get("path") == own.preferences or bool({"versionlock", "addlock", "removelock", "module"} & set(argv))

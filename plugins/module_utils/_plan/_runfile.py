@@ -7,7 +7,6 @@ from __future__ import annotations
 import posixpath
 
 from .._check._node import Node, at
-from .._inventory._own import RECORD
 from .order import Order
 from .steps import Step
 
@@ -20,7 +19,7 @@ def runfile_steps(node: Node, order: Order) -> list[Step]:
     if not order.replace_runfile or UNINSTALLER not in (runfile.get("paths") or ()):
         return []
     version = runfile.get("version") or "unknown"
-    backup = f"{posixpath.dirname(RECORD)}/runfile-{version}.tar.gz"
+    backup = f"{posixpath.dirname(order.own.record)}/runfile-{version}.tar.gz"
     modules = [str(at(entry, "modules.nvidia.path")) for entry in node.items("kernel.installed") if at(entry, "modules.nvidia.path")]
     kept = ["/var/lib/nvidia", *(path for path in modules if "/kernel/drivers/video/" in path)]
     copy = ["tar", "--create", "--gzip", "--absolute-names", "--ignore-failed-read", f"--file={backup}", "--", *kept]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from .._check import _packages
 from .._check._node import Node
 from .._inventory._inventory import Inventory
-from .._inventory._own import TRANSACTION
+from .._inventory._own import Own
 from .._knowledge.delivery import Deliverer
 from . import _configuration
 from ._lacking import lacking, others_driver, reasons_of, stays
@@ -35,7 +35,7 @@ def satisfied(inventory: Inventory, order: Order, today: str | None = None) -> P
     if words:
         return Plan("nothing_to_do", reasons=(words,))
     there = stays(inventory, order, today)
-    if there is None or lacking(inventory, order, there) or _half_done(inventory) or _stops_the_next_change(inventory):
+    if there is None or lacking(inventory, order, there) or _half_done(order.own, inventory) or _stops_the_next_change(inventory):
         return None
     if settings(inventory, order, there.chosen, holding(inventory, there.deliverer)):
         return None
@@ -50,10 +50,10 @@ def settings(inventory: Inventory, order: Order, chosen: Chosen, deliverer: Deli
             *_configuration.steps(inventory, order, chosen, deliverer, ())]
 
 
-def _half_done(inventory: Inventory) -> bool:
+def _half_done(own: Own, inventory: Inventory) -> bool:
     """Whether a transaction, or a run of ours, broke off and has an end to be made to."""
     packages = inventory.packages
-    pinned = any(lock.get("path") == TRANSACTION for lock in packages.get("locks") or ())
+    pinned = any(lock.get("path") == own.transaction for lock in packages.get("locks") or ())
     return bool(packages.get("broken") or pinned or (packages.get("record") or {}).get("way_back"))
 
 

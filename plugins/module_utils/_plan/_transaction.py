@@ -9,7 +9,6 @@ from typing import Any
 
 from .._check._node import join
 from .._inventory._inventory import Inventory
-from .._inventory._own import TRANSACTION
 from .._knowledge.delivery import Deliverer
 from .._packages.types import Change, Closure, Repository, Request, Wanted
 from ._pinning import is_pinning
@@ -27,8 +26,9 @@ def repair_steps(inventory: Inventory, order: Order, deliverer: Deliverer) -> li
         values = {"manager": deliverer.manager, "lock_timeout": order.wait_for_lock}
         reason = f"an installation broke off: {join(broken)}"
         steps.append(Step("repair", "finish what a package manager left half-done", reason, values, disruptive=True, slow=True))
-    if any(lock.get("path") == TRANSACTION for lock in inventory.packages.get("locks") or ()):
-        steps.append(Step("file_absent", f"remove {TRANSACTION}", "a transaction that broke off left it", {"path": TRANSACTION}))
+    path = order.own.transaction
+    if any(lock.get("path") == path for lock in inventory.packages.get("locks") or ()):
+        steps.append(Step("file_absent", f"remove {path}", "a transaction that broke off left it", {"path": path}))
     return steps
 
 
@@ -49,14 +49,15 @@ def package_steps(
         alone = request._replace(erase=False)
         steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
     steps += before
-    exact = dict(request.files).get(TRANSACTION)
+    path = order.own.transaction
+    exact = dict(request.files).get(path)
     if exact:
-        steps.append(Step("file", f"write {TRANSACTION}", f"apt would take another version than {chosen.revision}",
-                          {"path": TRANSACTION, "content": exact, "mode": "0644"}, undo=f"rm {TRANSACTION}"))
+        steps.append(Step("file", f"write {path}", f"apt would take another version than {chosen.revision}",
+                          {"path": path, "content": exact, "mode": "0644"}, undo=f"rm {path}"))
     if any(change.name not in {one.name for one in pinning} for change in closure.changes):  # a driver may lack nothing but its pin
         steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
     if exact:
-        steps.append(Step("file_absent", f"remove {TRANSACTION}", "the transaction is done", {"path": TRANSACTION}))
+        steps.append(Step("file_absent", f"remove {path}", "the transaction is done", {"path": path}))
     left = [name for name in request.remove if name not in others]
     return steps + ([_absent(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
 

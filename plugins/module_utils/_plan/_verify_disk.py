@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from .._check._node import Node, Section, at, join, same_version
-from .._inventory._own import PREFERENCES
+from .._inventory._own import NVIDIA
 from .._inventory._package_text import upstream_version
 from .._knowledge import nvidia
 from ._cards import cards_of, flavours, limits
@@ -60,10 +60,10 @@ def lock(node: Node, order: Order) -> State:
         return "unknown", "whether the packages are held cannot be seen"
     if not held:
         return "broken", "nothing keeps the driver's packages at their branch"
-    pin = _PIN.search((node.get("packages.own_files") or {}).get(PREFERENCES) or "")
+    pin = _PIN.search((node.get("packages.own_files") or {}).get(order.own.preferences) or "")
     versions = sorted({str(version) for version in (node.get("nvidia.driver.packages") or {}).values()})
     if pin and versions and not fnmatch.filter(versions, pin[1]):
-        return "broken", f"{PREFERENCES} pins {pin[1]}, {join(versions, 3)} is installed"
+        return "broken", f"{order.own.preferences} pins {pin[1]}, {join(versions, 3)} is installed"
     return "ok", "the driver's packages are held"
 
 
@@ -141,7 +141,7 @@ def absent(node: Node, link: str) -> State:
             else ("ok", "nothing of ours is installed")
         )
     if link == "lock":
-        there = PREFERENCES in (node.get("packages.own_files") or {}) or bool(record.get("locks"))
+        there = NVIDIA.preferences in (node.get("packages.own_files") or {}) or bool(record.get("locks"))
         return ("broken", "a lock of ours is still there") if there else ("ok", "no lock of ours is left")
     loaded = node.get("nvidia.driver.loaded_version")
     if link == "module_loaded" and loaded and not node.get("nvidia.driver.installed_version"):

@@ -121,7 +121,7 @@ def absent(node: Node, link: str) -> State:
     """After a removal nothing of what this collection did is left; what else is there is somebody's own."""
     if link != "packages":
         return "not_applicable", "state is absent"
-    left = [*((node.get("amd.record") or {}).get("packages") or {}), *(node.get("amd.own_files") or {})]
+    left = [*((node.get("packages.record") or {}).get("packages") or {}), *(node.get("packages.own_files") or {})]
     if left:
         return "broken", f"{join(left)} {'is' if len(left) == 1 else 'are'} still there"
     return "ok", "nothing that was installed here by this collection is left"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._inventory._inventory import Inventory
-from .._inventory._own import RECORD
+from .._inventory._own import Own
 from .._packages.types import Change
 from ._templates import bare
 from .steps import Step
@@ -24,15 +24,15 @@ __all__ = ["KEY", "as_text", "closed", "journal", "merged", "restoring", "told"]
 KEY = "way_back"  # of the record: [{undo, …}], what was done last first; the other key tells how it is seen that it was done
 
 
-def restoring(inventory: Inventory, steps: Iterable[Step]) -> list[Step]:
+def restoring(own: Own, inventory: Inventory, steps: Iterable[Step]) -> list[Step]:
     """The steps; what overwrites or removes a file of ours is undone by writing it as it is now."""
     files: Mapping[str, str] = inventory.packages.get("own_files") or {}
-    return [_restored(step, files) if step.kind in ("file", "file_absent", "key") else step for step in steps]
+    return [_restored(own, step, files) if step.kind in ("file", "file_absent", "key") else step for step in steps]
 
 
-def _restored(step: Step, files: Mapping[str, str]) -> Step:
+def _restored(own: Own, step: Step, files: Mapping[str, str]) -> Step:
     path = step.values["path"]
-    if path not in files or path == RECORD:
+    if path not in files or path == own.record:
         return step
     lines = shlex.join(files[path].splitlines())
     return step._replace(undo=f"printf '%s\\n' {lines} >{shlex.quote(path)}")
@@ -95,11 +95,11 @@ def merged(lines: Iterable[str]) -> list[str]:
     return [line for line, own in zip(once, words) if not any(own < other for other in words)]
 
 
-def closed(inventory: Inventory, steps: Iterable[Step]) -> str | None:
+def closed(own: Own, inventory: Inventory, steps: Iterable[Step]) -> str | None:
     """The content of the record after a plan whose steps all went through: without the way back. None where nothing is to be closed."""
     record: Mapping[str, Any] = inventory.packages.get("record") or {}
     for step in steps:
-        if step.values.get("path") == RECORD:
+        if step.values.get("path") == own.record:
             if step.kind == "file_absent":
                 return None
             record = json.loads(step.values["content"])

@@ -79,17 +79,17 @@ def _stopped(refusals: Sequence[Refusal]) -> bool:
 def _without_packages(inventory: Inventory, order: Order, deliverer: Deliverer, chosen: Chosen, today: str | None) -> Plan:
     """Packages are as they should be: what is left is configuration, or the end of a transaction that broke off."""
     repair = repair_steps(inventory, order, deliverer)
-    steps = restoring(inventory, [*repair, *settings(inventory, order, chosen, deliverer)])
+    steps = restoring(order.own, inventory, [*repair, *settings(inventory, order, chosen, deliverer)])
     reasons = (*reasons_of(inventory, order, chosen, today), *_configuration.drift(inventory, order))
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, ()))
-    last = [] if steps else closing_step(inventory)
+    last = [] if steps else closing_step(order.own, inventory)
     refusals = tuple(_preflight.before(inventory, order, today))
     if not steps and not last:
         told = tuple(one._replace(severity="warning") for one in refusals if one.code in _NEXT_TIME)
         return Plan("nothing_to_do", reasons=reasons, refusals=told, chosen=chosen, reboot_reasons=reboot)
     if _stopped(refusals):
         return Plan("refused", reasons=reasons, refusals=refusals, chosen=chosen)
-    record = last or record_step(inventory, steps, (), (), locks_of(order, chosen, deliverer))
+    record = last or record_step(order.own, inventory, steps, (), (), locks_of(order, chosen, deliverer))
     return Plan("change", (*record, *steps), reasons, refusals, chosen, (), reboot, _touched(inventory, steps))
 
 
@@ -169,9 +169,9 @@ def plan(
         ]),
         *_configuration.after_packages(inventory, order, chosen, deliverer, changes),
     ]
-    steps = restoring(inventory, steps)
+    steps = restoring(order.own, inventory, steps)
     reboot = tuple(_configuration.reboot_reasons(inventory, order, chosen, changes))
-    record = record_step(inventory, steps, changes, repositories if changes else (), locks_of(order, chosen, deliverer))
+    record = record_step(order.own, inventory, steps, changes, repositories if changes else (), locks_of(order, chosen, deliverer))
     if not steps:
         return Plan("nothing_to_do", (), reasons, refusals, chosen, (), reboot)
     return Plan("change", (*record, *steps), reasons, refusals, chosen, changes, reboot, _touched(inventory, steps, changes))

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from .._inventory._own import NVIDIA, Own
 from .wish import Wish
 
 __all__ = ["ARGUMENTS", "Order", "OrderError"]
@@ -60,6 +61,7 @@ class OrderError(ValueError):
 class Order:
     """The options under their own names; wish is `version` parsed, module_parameters has texts as values."""
 
+    own: ClassVar[Own] = NVIDIA
     wish: Wish
     state: str
     flavour: str

@@ -14,7 +14,8 @@ from ansible_collections.gpufleet.node.plugins.module_utils import _enforce
 from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetch, inspect
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import Host
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
@@ -86,7 +87,7 @@ def test_somebody_elses_driver_that_will_not_do_is_refused(tmp_path: Path) -> No
 )
 def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: str, expected: list[str], tmp_path: Path) -> None:
     record = json.dumps({"schema_version": 1, "packages": packages})
-    answer = inspect(machine("persistence-off", **{RECORD: record}), order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)
+    answer = inspect(machine("persistence-off", **{OWN.record: record}), order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)
     assert (answer["status"], codes(answer), answer["plan"]["steps"]) == (status, expected, [])
     assert list(tmp_path.iterdir()) == []
 
@@ -95,11 +96,11 @@ def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: st
     ("record", "user", "expected"),
     [
         pytest.param({"error": "EACCES"}, "alice", ["ND-NO-ROOT"], id="only root can read it"),
-        pytest.param("{half", "root", ["ND-RECORD-BROKEN"], id="it is broken"),
+        pytest.param("{half", "root", ["ND-OWN.record-BROKEN"], id="it is broken"),
     ],
 )
 def test_a_removal_without_the_record(record: Any, user: str, expected: list[str], tmp_path: Path) -> None:
-    host = machine("persistence-off", **{RECORD: record})
+    host = machine("persistence-off", **{OWN.record: record})
     answer = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY, user)
     assert (answer["status"], answer["failed"], codes(answer)) == ("refused", True, expected)
 
@@ -107,7 +108,7 @@ def test_a_removal_without_the_record(record: Any, user: str, expected: list[str
 def test_a_change_that_was_cut_off_is_told(tmp_path: Path) -> None:
     record = {"schema_version": 1, "packages": {}, "files": [MODPROBE], "repositories": [], "locks": []}
     cut_off = json.dumps({**record, "way_back": [{"undo": f"rm {MODPROBE}", "path": MODPROBE}]})
-    host = machine("persistence-off", **{RECORD: cut_off, MODPROBE: "x"})
+    host = machine("persistence-off", **{OWN.record: cut_off, MODPROBE: "x"})
     node = inspect(host, order(persistence=False, hold=False), 10.0, str(tmp_path), no_network, TODAY)["node"]
     assert (node["undo"], json.loads(node["closed_record"])) == ([f"rm {MODPROBE}"], record)
     node = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)["node"]

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import as_plain
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Link, Plan, Refusal, Step, Verification
@@ -88,7 +88,7 @@ def test_all_goes_well(tmp_path: Path) -> None:
     assert (node.did, node.asked, result["changed"], result.get("failed")) == (["one", "two", "three"], ["refuse", "refuse"], True, None)
 
 
-@pytest.mark.parametrize(("event", "did"), [(None, ["one", "two", "three", f"write {RECORD}"]), ("taken over", ["one"])])
+@pytest.mark.parametrize(("event", "did"), [(None, ["one", "two", "three", f"write {OWN.record}"]), ("taken over", ["one"])])
 def test_the_record_of_a_change_is_closed_after_its_last_step(tmp_path: Path, event: str | None, did: list[str]) -> None:
     looked = {**PLAN, "node": {**PLAN["node"], "closed_record": "{}"}}
     node = Played(tmp_path, [looked, NOTHING], {"one": event})

@@ -1,15 +1,14 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a change of ROCm finds: installations side by side, blacklists, words of the kernel, our own record and files."""
+"""What a change of ROCm finds: installations side by side, blacklists, words of the kernel."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import ReplayHost
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory import _own, rocm_state
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory import rocm_state
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 
@@ -109,14 +108,6 @@ def test_a_card_that_the_processor_sees_in_part() -> None:
         {"kind": "small_bar", "device_id": None, "pci": "0000:03:00.0", "message": "256 MiB of 16384 MiB are visible to the processor"}
     ]
     assert look({**sizes, f"{folder}/mem_info_vis_vram_total": f"{16 << 30}\n"}).amd["hints"] == []
-
-
-def test_our_record_and_files() -> None:
-    record = {"schema_version": 1, "packages": {"rocminfo": "6.1.2-2"}, "files": [_own.ROCM_UDEV]}
-    known = look({_own.ROCM_RECORD: json.dumps(record), _own.ROCM_UDEV: "rule\n", _own.ROCM_PROFILE: "export X=1\n"})
-    assert known.amd["record"]["packages"] == {"rocminfo": "6.1.2-2"}
-    assert known.amd["own_files"] == {_own.ROCM_UDEV: "rule\n", _own.ROCM_PROFILE: "export X=1\n"}
-    assert look({_own.ROCM_RECORD: "{}"}).problems[0]["code"] == "unreadable"
 
 
 @pytest.mark.parametrize(

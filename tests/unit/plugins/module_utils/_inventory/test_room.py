@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, ROCM, ROCM_UDEV
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._source import Source
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory.room import parse_df, parse_lock, parse_record, read
 from recorded_node import command, known, node
@@ -36,7 +37,7 @@ def test_df_without_a_line_for_each_folder_is_refused(text: str, found: int) -> 
 
 
 def test_parse_record() -> None:
-    record = {"schema_version": 1, "packages": {"nvidia-driver": "550.163.01-2"}, "files": [PREFERENCES]}
+    record = {"schema_version": 1, "packages": {"nvidia-driver": "550.163.01-2"}, "files": [OWN.preferences]}
     assert parse_record(json.dumps(record)) == {**record, "repositories": [], "locks": [], "way_back": []}
 
 
@@ -80,10 +81,10 @@ def test_an_answer_of_another_form_is_refused(answer: Any) -> None:
 
 def test_read() -> None:
     files = {
-        RECORD: json.dumps(
+        OWN.record: json.dumps(
             {"schema_version": 1, "files": ["/etc/extra.conf"], "repositories": [{"path": "/etc/apt/sources.list.d/n.sources"}]}
         ),
-        PREFERENCES: "Package: nvidia-*\n",
+        OWN.preferences: "Package: nvidia-*\n",
         "/etc/extra.conf": "x\n",
         "/etc/modprobe.d/other.conf": "blacklist nouveau\n",
         "/usr/sbin/update-initramfs": "",
@@ -113,7 +114,7 @@ def test_read() -> None:
     }
     assert found["packages"]["lock_holder"] == {"pid": 9, "name": "apt-get"}
     assert found["packages"]["record"]["files"] == ["/etc/extra.conf"]
-    assert found["packages"]["own_files"] == {PREFERENCES: "Package: nvidia-*\n", "/etc/extra.conf": "x\n"}
+    assert found["packages"]["own_files"] == {OWN.preferences: "Package: nvidia-*\n", "/etc/extra.conf": "x\n"}
     assert found["health"] == {"nvidia_modules": ["nvidia", "nvidia_uvm"], "console_on_gpu": True, "services_at_boot": {}}
 
 
@@ -133,10 +134,20 @@ def test_dnf_5_counts_where_it_is_what_dnf_stands_for(link: str | None, programs
 
 
 def test_a_broken_record_is_a_problem_and_own_files_are_found_all_the_same() -> None:
-    source, problems = node("room", files={RECORD: "{", MODPROBE: "blacklist nouveau\n"})
+    source, problems = node("room", files={OWN.record: "{", MODPROBE: "blacklist nouveau\n"})
     found = read(source, known("nvidia"))
     assert (found["packages"]["record"], found["packages"]["own_files"]) == (None, {MODPROBE: "blacklist nouveau\n"})
-    assert [(problem["code"], problem["message"].partition(":")[0]) for problem in problems] == [("unreadable", RECORD)]
+    assert [(problem["code"], problem["message"].partition(":")[0]) for problem in problems] == [("unreadable", OWN.record)]
+
+
+def test_rocm_has_a_record_and_files_of_its_own() -> None:
+    record = {"schema_version": 1, "packages": {"rocminfo": "6.1.2-2"}, "files": ["/etc/extra.conf"]}
+    files = {ROCM.record: json.dumps(record), ROCM_UDEV: "rule\n", "/etc/extra.conf": "x\n"}
+    source, problems = node("room", files={**files, OWN.record: "{", MODPROBE: "blacklist nouveau\n"})
+    source.own = ROCM
+    found = read(source, known())["packages"]
+    assert (found["record"]["packages"], problems) == ({"rocminfo": "6.1.2-2"}, [])
+    assert found["own_files"] == {ROCM_UDEV: "rule\n", "/etc/extra.conf": "x\n"}
 
 
 def test_df_that_breaks_off_is_a_problem() -> None:

@@ -100,8 +100,8 @@ def test_configuration_that_nobody_can_read() -> None:
     ],
 )
 def test_own_locks(text: str, locks: set[str]) -> None:
-    assert own_locks(Told({}, {RECORD: text})) == locks
-    assert own_locks(Told({})) == set()
+    assert own_locks(Told({}, {RECORD: text}), RECORD) == locks
+    assert own_locks(Told({}), RECORD) == set()
 
 
 def test_seed_copies_metadata_and_no_packages(tmp_path: Path) -> None:

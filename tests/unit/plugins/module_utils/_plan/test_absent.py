@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, RECORD
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._plan import _absent
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._modprobe import BLACKLIST
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan
@@ -21,12 +22,12 @@ SOURCES, KEY = "/etc/apt/sources.list.d/cuda.sources", "/usr/share/keyrings/cuda
 RECORDED: dict[str, Any] = {
     "schema_version": 1,
     "packages": {"nvidia-driver-cuda": "580.95.05-1", "libcuda1": "580.95.05-1", "long-gone": "1-1"},
-    "files": [PREFERENCES, MODPROBE],
+    "files": [OWN.preferences, MODPROBE],
     "repositories": [{"id": "cuda", "path": SOURCES, "key_path": KEY}],
     "locks": [{"kind": "apt_pin", "patterns": ["nvidia-*"]}],
 }
 OPTIONS = BLACKLIST + "options nvidia NVreg_EnableGpuFirmware=0\n"
-FILES = {PREFERENCES: "Package: nvidia-*\n", MODPROBE: OPTIONS, SOURCES: "Types: deb\n", KEY: "k"}
+FILES = {OWN.preferences: "Package: nvidia-*\n", MODPROBE: OPTIONS, SOURCES: "Types: deb\n", KEY: "k"}
 INSTALLED = {"packages.record": RECORDED, "packages.own_files": FILES}
 LEFT = {"schema_version": 1, "packages": {}, "files": [MODPROBE], "repositories": [], "locks": []}
 LOCK = {"kind": "dnf_versionlock", "path": "/etc/dnf/plugins/versionlock.list"}
@@ -61,9 +62,9 @@ def test_all_of_it() -> None:
         "packages_absent libcuda1 nvidia-driver-cuda",
         f"file_absent {SOURCES}",
         f"file_absent {KEY}",
-        f"file_absent {PREFERENCES}",
+        f"file_absent {OWN.preferences}",
         f"file {MODPROBE}",
-        f"file {RECORD}",
+        f"file {OWN.record}",
     ]
     contents = [step.values["content"] for step in found.steps if step.kind == "file"]
     assert contents == [BLACKLIST, json.dumps(LEFT, indent=1, sort_keys=True) + "\n"]
@@ -79,8 +80,8 @@ def test_all_of_it() -> None:
 
 def test_nouveau_comes_back_where_that_is_asked_for() -> None:
     found = plan(DEBIAN, INSTALLED, restore_nouveau=True)
-    gone = [f"file_absent {PREFERENCES}", f"file_absent {MODPROBE}"]
-    assert told(found)[-4:] == [*gone, "command update-initramfs -u -k all", f"file_absent {RECORD}"]
+    gone = [f"file_absent {OWN.preferences}", f"file_absent {MODPROBE}"]
+    assert told(found)[-4:] == [*gone, "command update-initramfs -u -k all", f"file_absent {OWN.record}"]
     assert found.reboot_reasons == ("module 580.95.05 stays loaded until the next boot", "nouveau comes back with the next boot")
     assert "update-initramfs -u -k all" not in " ".join(told(plan(DEBIAN, INSTALLED, restore_nouveau=True, update_initramfs=False)))
 
@@ -106,11 +107,11 @@ def test_nouveau_comes_back_where_that_is_asked_for() -> None:
                 "command dnf -y module reset nvidia-driver",
                 "service nvidia-persistenced stopped False",
                 "packages_absent nvidia-driver-cuda",
-                f"file_absent {RECORD}",
+                f"file_absent {OWN.record}",
             ],
         ),
-        (DEBIAN, {"packages.record": {"packages": {"libcuda1": "1"}}}, ["packages_absent libcuda1", f"file_absent {RECORD}"]),
-        (DEBIAN, {"packages.record": {"packages": {"long-gone": "1-1"}, "files": [PREFERENCES]}, "packages.own_files": {}}, []),
+        (DEBIAN, {"packages.record": {"packages": {"libcuda1": "1"}}}, ["packages_absent libcuda1", f"file_absent {OWN.record}"]),
+        (DEBIAN, {"packages.record": {"packages": {"long-gone": "1-1"}, "files": [OWN.preferences]}, "packages.own_files": {}}, []),
         (DEBIAN, {"packages.record": {"files": [MODPROBE]}, "packages.own_files": {MODPROBE: BLACKLIST}}, []),
     ],
 )
@@ -149,10 +150,10 @@ def test_packages_that_stay_are_told_and_are_ours_no_longer() -> None:
     record = {"packages": {"libcuda1": "580.95.05-1", "gcc": "14"}}
     there = {"libcuda1": There("580.95.05-1"), "gcc": There("14"), "build-essential": There("12", ("gcc",))}
     found = plan(DEBIAN, {"packages.record": record}, there)
-    assert told(found) == ["packages_absent libcuda1", f"file_absent {RECORD}"]
+    assert told(found) == ["packages_absent libcuda1", f"file_absent {OWN.record}"]
     assert found.reasons[1:] == ("gcc stays: build-essential needs it",)
     left = plan(DEBIAN, {"packages.record": {"packages": {"gcc": "14"}}}, {name: there[name] for name in ("gcc", "build-essential")})
-    assert (told(left), left.packages, left.reboot_reasons) == ([f"file_absent {RECORD}"], (), ())
+    assert (told(left), left.packages, left.reboot_reasons) == ([f"file_absent {OWN.record}"], (), ())
 
 
 def test_a_driver_that_somebody_needs_stays_whole() -> None:
@@ -164,16 +165,16 @@ def test_a_driver_that_somebody_needs_stays_whole() -> None:
 def test_without_a_record_the_command_is_named() -> None:
     [refusal] = plan(DEBIAN).refusals
     why = "this collection did not install it, so it does not remove it"
-    assert refusal.message == f"driver 580.95.05 is installed, and {RECORD} is not there: {why}"
+    assert refusal.message == f"driver 580.95.05 is installed, and {OWN.record} is not there: {why}"
     assert refusal.remedy.startswith("sudo apt-get remove libcuda1 nvidia-driver-cuda ")
 
 
 def test_a_record_that_cannot_be_read_stops() -> None:
     inventory = node(DEBIAN)
-    inventory.problems.append({"source": "room", "code": "unreadable", "message": f"{RECORD}: Expecting value"})
+    inventory.problems.append({"source": "room", "code": "unreadable", "message": f"{OWN.record}: Expecting value"})
     found = _absent.assess(inventory, order_of(state="absent"))
     assert found is not None
-    assert [(one.code, one.remedy.splitlines()[0]) for one in found.refusals] == [("ND-RECORD-BROKEN", f"sudo cat {RECORD}")]
+    assert [(one.code, one.remedy.splitlines()[0]) for one in found.refusals] == [("ND-RECORD-BROKEN", f"sudo cat {OWN.record}")]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import (
     VERSIONLOCK,
     holds,
@@ -77,7 +78,7 @@ def test_the_file_of_a_hold_is_one_that_apt_and_our_reader_understand() -> None:
     text = _hold.preferences_text(order_of(), DEBIAN, origin("debian"))
     [(package, pin, priority)] = parse_apt_preferences(text)
     assert (pin, priority) == ("version 550.*", 995)
-    lock = {"kind": "apt_pin", "pattern": package, "pin": pin, "priority": priority, "path": PREFERENCES}
+    lock = {"kind": "apt_pin", "pattern": package, "pin": pin, "priority": priority, "path": OWN.preferences}
     assert all(holds(lock, name) for name in ("nvidia-kernel-dkms", "libcuda1", "nvidia-driver", "firmware-nvidia-gsp"))
     assert not holds(lock, "linux-headers-amd64")
 
@@ -124,17 +125,17 @@ UNHELD = {"nvidia.driver.held": False, "packages.locks": [], "packages.streams":
 @pytest.mark.parametrize(
     ("profile", "changes", "options", "which", "packages", "expected"),
     [
-        (BARE, {}, {}, DEBIAN, INSTALL, [f"file {PREFERENCES}"]),
+        (BARE, {}, {}, DEBIAN, INSTALL, [f"file {OWN.preferences}"]),
         (BARE, {}, {"hold": False}, DEBIAN, INSTALL, []),
-        (LOOSE, {}, {}, DEBIAN, (), [f"file {PREFERENCES}"]),
+        (LOOSE, {}, {}, DEBIAN, (), [f"file {OWN.preferences}"]),
         (HELD, {}, {}, DEBIAN, (), []),
-        (HELD, {}, {}, DEBIAN, INSTALL, [f"file {PREFERENCES}"]),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS}}, {}, DEBIAN, INSTALL, []),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS + "#\n"}}, {}, DEBIAN, (), []),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS + "#\n"}}, {}, DEBIAN, INSTALL, [f"file {PREFERENCES}"]),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS.replace("550.*", "535.*")}}, {}, DEBIAN, (), [f"file {PREFERENCES}"]),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS}}, {"hold": False}, DEBIAN, (), [f"file_absent {PREFERENCES}"]),
-        (HELD, {"packages.own_files": {PREFERENCES: OURS}}, {}, NVIDIA, INSTALL, [f"file_absent {PREFERENCES}"]),
+        (HELD, {}, {}, DEBIAN, INSTALL, [f"file {OWN.preferences}"]),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS}}, {}, DEBIAN, INSTALL, []),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS + "#\n"}}, {}, DEBIAN, (), []),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS + "#\n"}}, {}, DEBIAN, INSTALL, [f"file {OWN.preferences}"]),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS.replace("550.*", "535.*")}}, {}, DEBIAN, (), [f"file {OWN.preferences}"]),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS}}, {"hold": False}, DEBIAN, (), [f"file_absent {OWN.preferences}"]),
+        (HELD, {"packages.own_files": {OWN.preferences: OURS}}, {}, NVIDIA, INSTALL, [f"file_absent {OWN.preferences}"]),
         (EL, UNHELD, {}, STREAM, INSTALL, [ENABLE]),
         (EL, {**UNHELD, "packages.streams": {"nvidia-driver": "580-open"}}, {}, STREAM, INSTALL, []),
         (EL, {**UNHELD, "packages.streams": {"nvidia-driver": "latest-dkms"}}, {}, STREAM, INSTALL,
@@ -200,7 +201,7 @@ def test_the_reason_of_a_lock_that_somebody_removed() -> None:
     changes = {"packages.record": {"locks": [{"kind": "apt_pin", "patterns": ["nvidia-*"]}]}}
     [step] = _hold.before_packages(Node(node(LOOSE, changes)), order_of(), DEBIAN, origin("debian"), ())
     assert step.reason == "the lock that was set here is gone: the driver stays on branch 550"
-    assert step.undo == f"rm {PREFERENCES}"
+    assert step.undo == f"rm {OWN.preferences}"
 
 
 # --- files and initramfs ----------------------------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ def test_a_fresh_installation() -> None:
     inventory = node(BARE, changes)
     before = _configuration.before_packages(inventory, order_of(), DEBIAN, origin("debian"), INSTALL)
     after = _configuration.after_packages(inventory, order_of(), DEBIAN, origin("debian"), INSTALL)
-    assert told(before) == [f"file {PREFERENCES}", f"file {MODPROBE}"]
+    assert told(before) == [f"file {OWN.preferences}", f"file {MODPROBE}"]
     assert told(after) == [" ".join(UPDATE), f"{P} None True"]
     assert _configuration.steps(inventory, order_of(), DEBIAN, origin("debian"), INSTALL) == [*before, *after]
 
@@ -390,9 +391,9 @@ def test_the_runfile_driver_goes_first() -> None:
             ["nvidia-driver-cuda is 580.95.05-1, 570.1-1 was installed here", "nvidia-gone 1-1 was installed here and is gone"],
         ),
         # Came along, and is none of the packages that an inventory looks for.
-        ({"packages.record": {"packages": {"ocl-icd-libopencl1": "2.2.14-3"}, "files": [], "locks": []}}, []),
-        ({"packages.record": {"files": [PREFERENCES, MODPROBE], "locks": [{}]}, "packages.own_files": {MODPROBE: BLACKLIST}},
-         [f"{PREFERENCES} is gone", f"{MODPROBE} says something else than the options do"]),
+        ({"packages.record": {"packages": {"libvdpau1": "1.5-3"}, "files": [], "locks": []}}, []),
+        ({"packages.record": {"files": [OWN.preferences, MODPROBE], "locks": [{}]}, "packages.own_files": {MODPROBE: BLACKLIST}},
+         [f"{OWN.preferences} is gone", f"{MODPROBE} says something else than the options do"]),
         ({"packages.record": {"files": [], "locks": [{}]}}, ["the lock of the driver's packages is gone"]),
     ],
 )  # fmt: skip

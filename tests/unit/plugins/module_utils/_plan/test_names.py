@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import PREFERENCES
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import Deliverer, deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._names import named, says_enough, spelt
@@ -100,13 +100,13 @@ def test_branches_that_are_to_come_are_barred_by_patterns() -> None:
     inventory, archive = machine(gpus=["A100-PCIE-40GB"], distribution="ubuntu-24.04"), offer(*OFFERS["ubuntu-24.04"])
     order = order_of(precompiled="never")
     inventory = apply(inventory, Laboratory(inventory, order, archive).run())
-    held, barred = parse_apt_preferences(inventory.packages["own_files"][PREFERENCES])
+    held, barred = parse_apt_preferences(inventory.packages["own_files"][OWN.preferences])
     assert "nvidia-dkms-580-open" in held[0].split()
     assert (barred[0].split(), barred[2]) == (list(maker("ubuntu").hold_patterns), -1)
     assert Laboratory(inventory, order, archive).run().status == "nothing_to_do"
     files = inventory.packages["own_files"]
-    files[PREFERENCES] = files[PREFERENCES].replace(" xserver-xorg-video-nvidia-[", " [")
-    assert [step.values["path"] for step in Laboratory(inventory, order, archive).run().steps] == [PREFERENCES]
+    files[OWN.preferences] = files[OWN.preferences].replace(" xserver-xorg-video-nvidia-[", " [")
+    assert [step.values["path"] for step in Laboratory(inventory, order, archive).run().steps] == [OWN.preferences]
 
 
 @pytest.mark.parametrize(("old", "new", "mended"), [
@@ -122,13 +122,13 @@ def test_a_hold_that_somebody_edited_is_mended_without_asking_where_it_holds_les
     archive = offer(*OFFERS["debian-13"])
     inventory = apply(inventory, Laboratory(inventory, order_of(), archive).run())
     files = inventory.packages["own_files"]
-    written = files[PREFERENCES]
+    written = files[OWN.preferences]
     assert old in written
-    files[PREFERENCES] = written.replace(old, new, 1)
+    files[OWN.preferences] = written.replace(old, new, 1)
     laboratory = Laboratory(inventory, order_of(), archive)
     steps = laboratory.run().steps
     assert laboratory.asked == []
-    assert [step.values for step in steps] == ([{"path": PREFERENCES, "content": written, "mode": "0644"}] if mended else [])
+    assert [step.values for step in steps] == ([{"path": OWN.preferences, "content": written, "mode": "0644"}] if mended else [])
 
 
 def test_what_came_later_is_held_too() -> None:
@@ -137,7 +137,7 @@ def test_what_came_later_is_held_too() -> None:
     inventory = apply(inventory, Laboratory(inventory, order_of(), archive).run())
     inventory.packages["installed"]["libnvidia-gpucomp9"] = {**inventory.packages["installed"]["libcuda1"]}
     plan = Laboratory(inventory, order_of(), archive).run()
-    text = {step.values["path"]: step.values["content"] for step in plan.steps}[PREFERENCES]
+    text = {step.values["path"]: step.values["content"] for step in plan.steps}[OWN.preferences]
     assert "libnvidia-gpucomp9" in parse_apt_preferences(text)[0][0].split()
     assert Laboratory(apply(inventory, plan), order_of(), archive).run().status == "nothing_to_do"
 
@@ -149,7 +149,7 @@ def test_a_driver_of_somebody_else_is_held_by_patterns() -> None:
     inventory.packages["record"] = None
     laboratory = Laboratory(inventory, order_of(), archive)
     plan = laboratory.run()
-    text = {step.values["path"]: step.values["content"] for step in plan.steps}[PREFERENCES]
+    text = {step.values["path"]: step.values["content"] for step in plan.steps}[OWN.preferences]
     assert laboratory.asked == []
     assert parse_apt_preferences(text)[0][0].split() == list(maker("debian").hold_patterns)
     assert Laboratory(apply(inventory, plan), order_of(), archive).run().status == "nothing_to_do"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Change
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._record import record_step
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Step
@@ -38,8 +39,8 @@ def test_packages(before: dict[str, str], changes: list[Change], packages: dict[
     inventory = Inventory()
     record: dict[str, Any] = {"schema_version": 1, "packages": before, "asked": [], "files": [], "repositories": [], "locks": []}
     inventory.packages.update(record=record, installed={"headers": {}})
-    [step] = record_step(inventory, [INSTALL], changes, (), ())
+    [step] = record_step(NVIDIA, inventory, [INSTALL], changes, (), ())
     written = json.loads(step.values["content"])
     assert (written["packages"], written["asked"]) == (packages, asked)
     inventory.packages["record"] = written
-    assert record_step(inventory, [], (), (), ()) == []
+    assert record_step(NVIDIA, inventory, [], (), (), ()) == []

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, PREFERENCES, TRANSACTION
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._satisfied import satisfied
 from planlab import Laboratory, apply, machine, offer, order_of
 
@@ -47,11 +48,11 @@ def _way_back(inventory: Inventory) -> None:
 
 
 def _pinned(inventory: Inventory) -> None:
-    inventory.packages["locks"] = [*inventory.packages["locks"], {"kind": "apt_pin", "pattern": "nvidia*", "path": TRANSACTION}]
+    inventory.packages["locks"] = [*inventory.packages["locks"], {"kind": "apt_pin", "pattern": "nvidia*", "path": OWN.transaction}]
 
 
 def _no_hold(inventory: Inventory) -> None:
-    del inventory.packages["own_files"][PREFERENCES]
+    del inventory.packages["own_files"][OWN.preferences]
     inventory.nvidia["driver"]["held"] = False
 
 

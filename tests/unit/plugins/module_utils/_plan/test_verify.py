@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import PREFERENCES
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import LINKS, Verification
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.verify import verify
 from planlab import order_of
@@ -158,9 +158,9 @@ def test_an_old_kernel_that_nothing_can_be_built_for_keeps_its_module() -> None:
     [
         ("580.*", {}),
         ("580.95.05-1", {}),
-        ("550.*", {"lock": f"broken: {PREFERENCES} pins 550.*, 580.95.05-1 is installed"}),
+        ("550.*", {"lock": f"broken: {OWN.preferences} pins 550.*, 580.95.05-1 is installed"}),
     ],
 )
 def test_a_hold_of_ours_that_names_another_version(pin: str, expected: dict[str, str]) -> None:
     text = f"Package: nvidia-*\nPin: version {pin}\nPin-Priority: 995\n"
-    assert not_ok(look(GOOD, {"packages.own_files": {PREFERENCES: text}})) == expected
+    assert not_ok(look(GOOD, {"packages.own_files": {OWN.preferences: text}})) == expected

@@ -208,6 +208,6 @@ def test_a_hold_is_of_what_decides_the_release() -> None:
 
 def test_absent() -> None:
     assert look(EIGHT, state="absent").status == "verified"
-    left = look(EIGHT, {"amd.record": {"packages": {"rocminfo": "1"}}, "amd.own_files": {ROCM_UDEV: ""}}, state="absent")
+    left = look(EIGHT, {"packages.record": {"packages": {"rocminfo": "1"}}, "packages.own_files": {ROCM_UDEV: ""}}, state="absent")
     assert (left.status, left.broken_link) == ("failed", "packages")
     assert left.links[0].reason == f"rocminfo and {ROCM_UDEV} are still there"
