@@ -1,6 +1,6 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private: look at a node, decide what its driver needs, ask its package manager, and answer with the whole plan.
+"""Private: look at a node, decide what it needs for an order, ask its package manager, and answer with the whole plan.
 
 Nothing of the node is changed: the package manager works in a folder of its own, which goes again.
 """
@@ -10,41 +10,57 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._host import Host, HostError
-from ._inventory import _ask_amd, _ask_for_a_change, _ask_nvidia, _ask_software
+from ._inventory import _ask_for_a_change, _ask_software
 from ._inventory._inventory import Inventory
-from ._inventory._survey import ALL_SOURCES, survey, wanted_subsets
+from ._inventory._own import Own
+from ._inventory._survey import ALL_SOURCES, Ask, survey, wanted_subsets
 from ._look import last_run_of, refuse_unknown_codes
 from ._packages.types import Closure, Manager, Offer, PackageError, Remover, Repository
-from ._plan import nvidia_driver
-from ._plan._repositories import base_url
-from ._plan.answer import answer, reboot_reasons
-from ._plan.nvidia_driver import Attempt
-from ._plan.order import Order
-from ._plan.steps import Plan, Refusal
-from ._plan.verify import verify
+from ._plan.answer import reboot_reasons
+from ._plan.steps import Plan, Refusal, Verification
 
-__all__ = ["Fetch", "inspect"]
+__all__ = ["Fetch", "Planner", "inspect"]
 
 Fetch = Callable[[str, "str | None"], bytes]  # (URL, proxy) → content; OSError with the reason
 
 _DNF_PYTHON = "/usr/libexec/platform-python"
-_JOBS = ("pci", "nvml", "nvidia_smi", "holders", "workloads")  # sources that see who uses GPUs
+# What a package manager failed for -> the code of the refusal, without the beginning that each module has (`Own.codes`).
 _ERRORS = {
-    "no_network": "ND-REPOSITORY-UNREACHABLE",
-    "out_of_date": "ND-REPOSITORY-OUT-OF-DATE",
-    "bad_signature": "ND-REPOSITORY-SIGNATURE",
-    "hash_mismatch": "ND-REPOSITORY-HASH",
-    "bad_key": "ND-REPOSITORY-KEY",
-    "no_space": "ND-NO-SPACE-PRIVATE",
+    "no_network": "REPOSITORY-UNREACHABLE",
+    "out_of_date": "REPOSITORY-OUT-OF-DATE",
+    "bad_signature": "REPOSITORY-SIGNATURE",
+    "hash_mismatch": "REPOSITORY-HASH",
+    "bad_key": "REPOSITORY-KEY",
+    "no_space": "NO-SPACE-PRIVATE",
 }
-_OTHER_ERROR = "ND-PACKAGE-MANAGER"
+_OTHER_ERROR = "PACKAGE-MANAGER"
 
 
-def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch, today: str, user: str = "root") -> dict[str, Any]:
-    """The answer of the module, all values plain (see its RETURN).
+class Planner(NamedTuple):
+    """What one vendor takes to plan: groups of readers, and functions that take the inventory and the order first (those of
+    `_plan/nvidia_driver.py` say what they do)."""
+
+    ask: tuple[Ask, ...]
+    jobs: tuple[str, ...]  # sources that see who uses GPUs
+    assess: Callable[..., Plan | None]
+    select: Callable[..., Any]
+    plan: Callable[..., Plan]
+    remove: Callable[..., Plan]
+    predict: Callable[..., dict[str, Any]]  # the inventory and the plan
+    busy: Callable[..., list[Refusal]]
+    verify: Callable[..., Verification]
+    answer: Callable[..., dict[str, Any]]  # the inventory, the plan, the verification, findings, KiB to download
+    base_url: Callable[..., str]  # the order and the deliverer
+    origin_of: Callable[..., str | None]  # who made a package, by what the package manager says of it
+
+
+def inspect(
+    host: Host, order: Any, planner: Planner, timeout: float, folder: str, fetch: Fetch, today: str, user: str = "root"
+) -> dict[str, Any]:
+    """The answer of the module, all values plain (see its RETURN). order: the planner's own.
 
     timeout: of each source, in seconds. folder: where the private folder of the package manager may be made. fetch brings the
     keys of repositories. today: YYYY-MM-DD. user: who this runs as. OrderError for a code to acknowledge that nothing has.
@@ -53,34 +69,34 @@ def inspect(host: Host, order: Order, timeout: float, folder: str, fetch: Fetch,
     from ._check._node import Node
 
     refuse_unknown_codes(order)
-    last_run = last_run_of(host)  # before all else: a run that ends while we look makes our plan stale
-    inventory = _survey(host, timeout)
+    last_run = last_run_of(host, order.own)  # before all else: a run that ends while we look makes our plan stale
+    inventory = _survey(host, order, planner, timeout)
     closure = Closure(())
-    plan = nvidia_driver.assess(inventory, order, today)
+    plan = planner.assess(inventory, order, today)
     if plan is None:
-        plan, closure = _asked(host, inventory, order, folder, fetch, today)
-        plan = _still_idle(host, order, timeout, plan)
+        plan, closure = _asked(host, inventory, order, planner, folder, fetch, today)
+        plan = _still_idle(host, order, planner, timeout, plan)
     if user != "root":
-        plan = _without_root(plan, _refusal(inventory, "ND-NO-ROOT", user=user))
-    verification = verify(inventory, order)
+        plan = _without_root(plan, order, _refusal(inventory, order, "NO-ROOT", user=user))
+    verification = planner.verify(inventory, order)
     reasons = reboot_reasons(plan, verification)
     told_of = plan.status == "change" or (plan.status == "nothing_to_do" and verification.status != "verified")
     findings = [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))] if told_of else []
     if reasons and plan.status == "nothing_to_do":
-        plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order)))
-    told = answer(inventory, plan, verification, findings, closure.download_kib)
+        plan = plan._replace(refusals=(*plan.refusals, *_ended_by_reboot(inventory, order, planner)))
+    told = planner.answer(inventory, plan, verification, findings, closure.download_kib)
     if plan.status == "change":
-        told["after"] = nvidia_driver.predict(inventory, plan) or None
+        told["after"] = planner.predict(inventory, plan) or None
     return {**told, "node": {"last_run": last_run, "dnf_python": _dnf_python(host), **_unfinished(inventory, order, plan)}}
 
 
-def _survey(host: Host, timeout: float, sources: Sequence[str] = ALL_SOURCES) -> Inventory:
-    first = [_ask_nvidia.ask, _ask_amd.ask, _ask_software.ask_names]
+def _survey(host: Host, order: Any, planner: Planner, timeout: float, sources: Sequence[str] = ALL_SOURCES) -> Inventory:
+    first = [*planner.ask, _ask_software.ask_names]
     then = [_ask_software.ask, _ask_for_a_change.ask]
-    return survey(host, first, then, wanted_subsets(()) | {"change", "processes"}, timeout, sources)
+    return survey(host, first, then, wanted_subsets(()) | {"change", "processes"}, timeout, sources, order.users, order.own)
 
 
-def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any]:
+def _unfinished(inventory: Inventory, order: Any, plan: Plan) -> dict[str, Any]:
     """How to go back from what earlier runs have begun, and the record as it is to be once this plan is done (None: as it is)."""
     from ._plan import _way_back
 
@@ -89,58 +105,56 @@ def _unfinished(inventory: Inventory, order: Order, plan: Plan) -> dict[str, Any
     return {"undo": _way_back.told(inventory), "closed_record": _way_back.closed(order.own, inventory, plan.steps)}
 
 
-def _without_root(plan: Plan, refusal: Refusal) -> Plan:
+def _without_root(plan: Plan, order: Any, refusal: Refusal) -> Plan:
     """A plan can be made without root, and check mode shows it; but of a record that only root can read there is nothing to take back."""
-    if any(one.code == "ND-RECORD-BROKEN" for one in plan.refusals):
+    if any(one.code == f"{order.own.codes}RECORD-BROKEN" for one in plan.refusals):
         return plan._replace(refusals=(refusal,))
     warned = (*plan.refusals, refusal._replace(severity="warning"))
     return plan._replace(refusals=warned) if plan.status == "change" else plan
 
 
-def _ended_by_reboot(inventory: Inventory, order: Order) -> list[Refusal]:
+def _ended_by_reboot(inventory: Inventory, order: Any, planner: Planner) -> list[Refusal]:
     """Jobs on a node of which only the reboot is left: nothing of ours ends them, whoever reboots it is to know."""
-    from ._plan._preflight import busy
-
-    return [one._replace(severity="warning") for one in busy(inventory, order) if one.code not in order.acknowledge]
+    return [one._replace(severity="warning") for one in planner.busy(inventory, order) if one.code not in order.acknowledge]
 
 
-def _known(order: Order) -> list[str]:
+def _known(order: Any) -> list[str]:
     """Of the acknowledged codes those of findings: they share one option with refusals."""
-    return [code for code in order.acknowledge if not code.startswith("ND-")]
+    return [code for code in order.acknowledge if not code.startswith(order.own.codes)]
 
 
-def _asked(host: Host, inventory: Inventory, order: Order, folder: str, fetch: Fetch, today: str) -> tuple[Plan, Closure]:
+def _asked(
+    host: Host, inventory: Inventory, order: Any, planner: Planner, folder: str, fetch: Fetch, today: str
+) -> tuple[Plan, Closure]:
     """The plan of a node whose package manager has to be asked."""
-    shop = _Shop(host, inventory, order, folder, fetch)
+    shop = _Shop(host, inventory, order, planner, folder, fetch)
     try:
         if order.state == "absent":
-            return nvidia_driver.remove(inventory, order, shop.remover()), Closure(())
-        found = nvidia_driver.select(inventory, order, shop.ask, today)
+            return planner.remove(inventory, order, shop.remover()), Closure(())
+        found = planner.select(inventory, order, shop.ask, today)
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found)), Closure(())
         request = found.request
         closure = shop.manager.resolve(request) if request.install or request.remove else Closure(())
         attempt = shop.attempt
-        return nvidia_driver.plan(inventory, order, attempt.deliverer, found.chosen, found.request, closure, attempt.repositories,
-                                  today), closure
+        plan = planner.plan(inventory, order, attempt.deliverer, found.chosen, request, closure, attempt.repositories, today)
+        return plan, closure
     except _Refused as error:
         return Plan("refused", refusals=(error.refusal,)), Closure(())
     except PackageError as error:
         code = _ERRORS.get(error.code, _OTHER_ERROR)
-        return Plan("refused", refusals=(_refusal(inventory, code, "packages", manager=shop.name, error=str(error)),)), Closure(())
+        return Plan("refused", refusals=(_refusal(inventory, order, code, "packages", manager=shop.name, error=str(error)),)), Closure(())
     finally:
         shop.close()
 
 
-def _still_idle(host: Host, order: Order, timeout: float, plan: Plan) -> Plan:
+def _still_idle(host: Host, order: Any, planner: Planner, timeout: float, plan: Plan) -> Plan:
     """Asking a package manager takes its time: jobs that have come meanwhile count."""
     if plan.status != "change":
         return plan
-    from ._plan._preflight import busy
-
-    fresh = _survey(host, timeout, _JOBS)
+    fresh = _survey(host, order, planner, timeout, planner.jobs)
     known = {one.code for one in plan.refusals} | set(order.acknowledge)
-    new = tuple(one for one in busy(fresh, order) if one.severity == "critical" and one.code not in known)
+    new = tuple(one for one in planner.busy(fresh, order) if one.severity == "critical" and one.code not in known)
     return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals)) if new else plan
 
 
@@ -150,34 +164,35 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
-def _refusal(inventory: Inventory, code: str, subject: str = "node", **words: Any) -> Refusal:
+def _refusal(inventory: Inventory, order: Any, code: str, subject: str = "node", **words: Any) -> Refusal:
+    """code: without its beginning."""
     from ._check._node import Node
     from ._plan._refuse import refuse
 
-    return refuse(Node(inventory), code, subject, **words)
+    return refuse(Node(inventory), f"{order.own.codes}{code}", subject, **words)
 
 
 class _Shop:
     """The package manager with the sources of the attempt that was asked last; `attempt` has the keys of its repositories."""
 
     manager: Manager
-    attempt: Attempt
+    attempt: Any  # of `select`: deliverer, repositories
 
-    def __init__(self, host: Host, inventory: Inventory, order: Order, folder: str, fetch: Fetch) -> None:
-        self._host, self._inventory, self._order, self._fetch = host, inventory, order, fetch
+    def __init__(self, host: Host, inventory: Inventory, order: Any, planner: Planner, folder: str, fetch: Fetch) -> None:
+        self._host, self._inventory, self._order, self._planner, self._fetch = host, inventory, order, planner, fetch
         from ._packages._private import parent_for
 
         self._parent = tempfile.TemporaryDirectory(prefix="gpufleet-", dir=parent_for(folder))
         self._count, self._open = 0, False
         self.name = "package manager"
 
-    def ask(self, attempt: Attempt) -> Offer:
+    def ask(self, attempt: Any) -> Offer:
         """What is offered there. PackageError, _Refused."""
         self._close_manager()
         self.attempt = self._with_keys(attempt)
         self._count += 1
         self.name = attempt.deliverer.manager
-        self.manager = _manager(self.name, self._host, f"{self._parent.name}/{self._count}")
+        self.manager = self._made()
         self._open = True
         self.manager.open(self.attempt.repositories, True, self._order.proxy)
         return self.manager.offer(attempt.deliverer.patterns)
@@ -187,10 +202,13 @@ class _Shop:
         from ._plan._absent import manager_of
 
         self.name = manager_of(self._inventory)
-        self.manager = _manager(self.name, self._host, f"{self._parent.name}/{self._count}")
+        self.manager = self._made()
         self._open = True
         self.manager.open((), False)
         return self.manager
+
+    def _made(self) -> Manager:
+        return _manager(self.name, self._host, f"{self._parent.name}/{self._count}", self._planner.origin_of, self._order.own)
 
     def close(self) -> None:
         """Remove all that was made."""
@@ -202,7 +220,7 @@ class _Shop:
             self._open = False
             self.manager.close()
 
-    def _with_keys(self, attempt: Attempt) -> Attempt:
+    def _with_keys(self, attempt: Any) -> Any:
         from ._packages._openpgp import fingerprint
 
         filled = tuple(self._with_key(one, attempt) for one in attempt.repositories)
@@ -213,7 +231,7 @@ class _Shop:
         row = {**attempt.deliverer.repository, "fingerprint": fingerprint(keys[0].encode())}
         return attempt._replace(repositories=filled, deliverer=attempt.deliverer._replace(repository=row))
 
-    def _with_key(self, repository: Repository, attempt: Attempt) -> Repository:
+    def _with_key(self, repository: Repository, attempt: Any) -> Repository:
         """The repository with its key, which has the fingerprint of our table or is the operator's own."""
         from ._packages._openpgp import KeyFormatError, armour, fingerprint
 
@@ -222,37 +240,40 @@ class _Shop:
         row, own = attempt.deliverer.repository, self._order.repository_key
         wanted = row.get("fingerprint")
         if own is None and not wanted:
-            raise _Refused(_refusal(self._inventory, "ND-KEY-UNKNOWN", attempt.deliverer.id, origin=attempt.deliverer.id))
-        where = own if own and "-----BEGIN" not in own else f"{base_url(self._order, attempt.deliverer)}{row.get('key')}"
+            raise self._refused("KEY-UNKNOWN", attempt.deliverer.id, origin=attempt.deliverer.id)
+        where = own if own and "-----BEGIN" not in own else f"{self._planner.base_url(self._order, attempt.deliverer)}{row.get('key')}"
         data = own.encode() if own and "-----BEGIN" in own else self._fetched(where)
         where = "repository_key" if own and "-----BEGIN" in own else where
         try:
             key, found = armour(data), fingerprint(data)
         except KeyFormatError as error:
-            raise _Refused(_refusal(self._inventory, "ND-KEY-DAMAGED", attempt.deliverer.id, where=where, error=error)) from None
+            raise self._refused("KEY-DAMAGED", attempt.deliverer.id, where=where, error=error) from None
         if own is None and found != str(wanted).replace(" ", "").upper():
-            raise _Refused(_refusal(self._inventory, "ND-KEY-OTHER", attempt.deliverer.id, where=where, found=found, wanted=wanted))
+            raise self._refused("KEY-OTHER", attempt.deliverer.id, where=where, found=found, wanted=wanted)
         return repository._replace(key=key)
 
     def _fetched(self, url: str) -> bytes:
         try:
             return self._fetch(url, self._order.proxy)
         except OSError as error:
-            raise _Refused(_refusal(self._inventory, "ND-KEY-UNREACHABLE", "packages", where=url, error=error)) from None
+            raise self._refused("KEY-UNREACHABLE", "packages", where=url, error=error) from None
+
+    def _refused(self, code: str, subject: str, **words: Any) -> _Refused:
+        return _Refused(_refusal(self._inventory, self._order, code, subject, **words))
 
 
-def _manager(name: str, host: Host, folder: str) -> Manager:
+def _manager(name: str, host: Host, folder: str, origin_of: Callable[..., str | None], own: Own) -> Manager:
     if name == "apt":
         from ._packages.apt import Apt
 
-        return Apt(host, folder)
+        return Apt(host, folder, origins=origin_of)
     if name == "zypper":
         from ._packages.zypper import Zypper
 
-        return Zypper(host, folder)
+        return Zypper(host, folder, origin_of=origin_of, own=own)
     from ._packages.dnf import Dnf
 
-    return Dnf(host, folder)
+    return Dnf(host, folder, origin_of=origin_of, own=own)
 
 
 def _dnf_python(host: Host) -> str | None:

@@ -422,11 +422,12 @@ def main() -> None:
     try:
         order, host = Order.parse(asked), LiveHost("/", PROBES)
         begin(host)
-        from ..module_utils._enforce import inspect  # takes as long as nvidia-smi
+        from ..module_utils._enforce import inspect  # these take as long as nvidia-smi
+        from ..module_utils._nvidia import PLANNER
 
         user = "root" if os.geteuid() == 0 else getpass.getuser()
         today = datetime.date.today().isoformat()
-        answer = inspect(host, order, asked["timeout"], module.tmpdir, _fetch, today, user)
+        answer = inspect(host, order, PLANNER, asked["timeout"], module.tmpdir, _fetch, today, user)
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
     if answer.get("failed"):

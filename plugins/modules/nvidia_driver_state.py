@@ -112,12 +112,16 @@ def main() -> None:
     try:
         order, host = Order.parse(asked), LiveHost("/", PROBES)
         begin(host)
-        from ..module_utils._look import look  # takes as long as nvidia-smi
+        from ..module_utils._inventory import _ask_nvidia  # these take as long as nvidia-smi
+        from ..module_utils._look import Look, look
+        from ..module_utils._plan._satisfied import satisfied
+        from ..module_utils._plan.answer import answer
+        from ..module_utils._plan.verify import verify
 
-        answer = look(host, order, asked["timeout"], datetime.date.today().isoformat())
+        told = look(host, order, Look((_ask_nvidia.ask,), satisfied, verify, answer), asked["timeout"], datetime.date.today().isoformat())
     except (OrderError, WishError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**answer)
+    module.exit_json(**told)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class Own(NamedTuple):
     """One of the modules that enforce: its name, the words for what it enforces, and the paths that are its own."""
 
     module: str  # nvidia_driver
+    codes: str  # how the codes of its refusals begin: ND-…
     title: str  # NVIDIA driver
     what: str  # "the driver", in sentences
     record: str  # what it did on the node
@@ -30,6 +31,7 @@ class Own(NamedTuple):
 
 NVIDIA = Own(
     module="nvidia_driver",
+    codes="ND-",
     title="NVIDIA driver",
     what="the driver",
     record="/var/lib/gpufleet/nvidia_driver.json",
@@ -41,6 +43,7 @@ NVIDIA = Own(
 )
 ROCM = Own(
     module="rocm_stack",
+    codes="RS-",
     title="ROCm",
     what="ROCm",
     record="/var/lib/gpufleet/rocm_stack.json",

@@ -62,6 +62,7 @@ class Order:
     """The options under their own names; wish is `version` parsed, module_parameters has texts as values."""
 
     own: ClassVar[Own] = NVIDIA
+    users: ClassVar[None] = None  # with whose eyes the inventory is taken besides
     wish: Wish
     state: str
     flavour: str

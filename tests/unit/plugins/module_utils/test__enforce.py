@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.gpufleet.node.plugins.module_utils import _enforce
-from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetch, inspect
+from ansible_collections.gpufleet.node.plugins.module_utils._enforce import Fetch, Planner, inspect
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._host import Host
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
-from ansible_collections.gpufleet.node.plugins.module_utils._plan import nvidia_driver
+from ansible_collections.gpufleet.node.plugins.module_utils._nvidia import PLANNER
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Plan, Step
 from fakegpu import evidence_of, load_profile
@@ -40,8 +40,10 @@ def no_network(url: str, proxy: str | None) -> bytes:
     raise OSError(f"{url} by {proxy}: no route to host")
 
 
-def look(tmp_path: Path, profile: str, fetch: Fetch = no_network, user: str = "root", **options: Any) -> dict[str, Any]:
-    answer = inspect(machine(profile), order(**options), 10.0, str(tmp_path), fetch, TODAY, user)
+def look(
+    tmp_path: Path, profile: str, fetch: Fetch = no_network, user: str = "root", planner: Planner = PLANNER, **options: Any
+) -> dict[str, Any]:
+    answer = inspect(machine(profile), order(**options), planner, 10.0, str(tmp_path), fetch, TODAY, user)
     assert list(tmp_path.iterdir()) == [], "what was made is gone again"
     assert set(answer) >= KEYS
     json.dumps(answer)
@@ -87,7 +89,8 @@ def test_somebody_elses_driver_that_will_not_do_is_refused(tmp_path: Path) -> No
 )
 def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: str, expected: list[str], tmp_path: Path) -> None:
     record = json.dumps({"schema_version": 1, "packages": packages})
-    answer = inspect(machine("persistence-off", **{OWN.record: record}), order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)
+    host = machine("persistence-off", **{OWN.record: record})
+    answer = inspect(host, order(state="absent"), PLANNER, 10.0, str(tmp_path), no_network, TODAY)
     assert (answer["status"], codes(answer), answer["plan"]["steps"]) == (status, expected, [])
     assert list(tmp_path.iterdir()) == []
 
@@ -96,12 +99,12 @@ def test_a_removal_asks_the_package_manager(packages: dict[str, str], status: st
     ("record", "user", "expected"),
     [
         pytest.param({"error": "EACCES"}, "alice", ["ND-NO-ROOT"], id="only root can read it"),
-        pytest.param("{half", "root", ["ND-OWN.record-BROKEN"], id="it is broken"),
+        pytest.param("{half", "root", ["ND-RECORD-BROKEN"], id="it is broken"),
     ],
 )
 def test_a_removal_without_the_record(record: Any, user: str, expected: list[str], tmp_path: Path) -> None:
     host = machine("persistence-off", **{OWN.record: record})
-    answer = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY, user)
+    answer = inspect(host, order(state="absent"), PLANNER, 10.0, str(tmp_path), no_network, TODAY, user)
     assert (answer["status"], answer["failed"], codes(answer)) == ("refused", True, expected)
 
 
@@ -109,9 +112,9 @@ def test_a_change_that_was_cut_off_is_told(tmp_path: Path) -> None:
     record = {"schema_version": 1, "packages": {}, "files": [MODPROBE], "repositories": [], "locks": []}
     cut_off = json.dumps({**record, "way_back": [{"undo": f"rm {MODPROBE}", "path": MODPROBE}]})
     host = machine("persistence-off", **{OWN.record: cut_off, MODPROBE: "x"})
-    node = inspect(host, order(persistence=False, hold=False), 10.0, str(tmp_path), no_network, TODAY)["node"]
+    node = inspect(host, order(persistence=False, hold=False), PLANNER, 10.0, str(tmp_path), no_network, TODAY)["node"]
     assert (node["undo"], json.loads(node["closed_record"])) == ([f"rm {MODPROBE}"], record)
-    node = inspect(host, order(state="absent"), 10.0, str(tmp_path), no_network, TODAY)["node"]
+    node = inspect(host, order(state="absent"), PLANNER, 10.0, str(tmp_path), no_network, TODAY)["node"]
     assert (node["undo"], node["closed_record"]) == ([], None)
 
 
@@ -133,10 +136,10 @@ def test_a_package_manager_that_does_not_answer_is_a_refusal(tmp_path: Path) -> 
     ],
 )
 def test_who_reboots_a_node_is_told_of_its_jobs(
-    reasons: tuple[str, ...], options: dict[str, Any], expected: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reasons: tuple[str, ...], options: dict[str, Any], expected: list[Any], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(nvidia_driver, "assess", lambda *_asked: Plan("nothing_to_do", reboot_reasons=reasons))
-    answer = look(tmp_path, "l40s-throttled", **options)
+    planner = PLANNER._replace(assess=lambda *_asked: Plan("nothing_to_do", reboot_reasons=reasons))
+    answer = look(tmp_path, "l40s-throttled", planner=planner, **options)
     assert (answer["status"], answer["reboot_required"]) == ("nothing_to_do", bool(reasons))
     assert [(one["code"], one["severity"]) for one in answer["plan"]["refusals"]] == expected
 
@@ -147,7 +150,7 @@ def test_findings_come_from_the_same_look_of_a_driver_that_does_not_work(tmp_pat
     document["commands"] = [one for one in document["commands"] if one["argv"][0] != "nvidia-smi"]
     for accepted, severity in (((), "critical"), (("NV-LIB-MISMATCH",), "info")):
         options = order(acknowledge=list(accepted))
-        answer = inspect(load(json.dumps(document)), options, 10.0, str(tmp_path), no_network, TODAY)
+        answer = inspect(load(json.dumps(document)), options, PLANNER, 10.0, str(tmp_path), no_network, TODAY)
         found = {one["code"]: one["severity"] for one in answer["findings"]}
         assert (answer["status"], answer["verification"]["status"]) == ("nothing_to_do", "failed")
         assert found["NV-LIB-MISMATCH"] == severity
@@ -218,7 +221,7 @@ CHANGE = Plan("change", (Step("command", "x", "y", {"argv": ["true"]}, disruptiv
     ],
 )
 def test_jobs_that_come_while_the_package_manager_is_asked(profile: str, options: dict[str, Any], status: str) -> None:
-    plan = _enforce._still_idle(machine(profile), order(**options), 10.0, CHANGE)
+    plan = _enforce._still_idle(machine(profile), order(**options), PLANNER, 10.0, CHANGE)
     assert plan.status == status
     if status == "refused":
         assert (plan.steps, [(one.code, one.severity) for one in plan.refusals]) == ((), [("ND-BUSY", "critical")])
@@ -239,5 +242,5 @@ def test_what_the_controller_wants_to_know(tmp_path: Path, links: Any, files: An
     document = evidence_of(load_profile("no-gpu"))
     document["links"].update(links)
     document["files"].update(files)
-    answer = inspect(load(json.dumps(document)), order(), 10.0, str(tmp_path), no_network, TODAY)
+    answer = inspect(load(json.dumps(document)), order(), PLANNER, 10.0, str(tmp_path), no_network, TODAY)
     assert answer["node"] == {**expected, "undo": [], "closed_record": None}
