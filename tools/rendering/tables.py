@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from .modules import DELIVERY, MODULES, Section
+
 WIDTH = 120  # of a line of a table: ansible-test refuses more than 160
 FOLDER = "plugins/module_utils/_knowledge"
 HEADER = '''\
@@ -26,169 +28,6 @@ from __future__ import annotations
 
 TABLE = """{body}"""
 '''
-
-# module -> (title, [(key in the module, file of data/, table of it, kept columns)])
-Section = tuple[str, str, str, tuple[str, ...]]
-MODULES: dict[str, tuple[str, tuple[Section, ...]]] = {
-    "nvidia_table": (
-        "NVIDIA architectures and chips by PCI device id.",
-        (
-            (
-                "architectures",
-                "nvidia_architectures.yml",
-                "architectures",
-                ("name", "compute_capabilities", "first_branch", "last_branch", "kernel_module", "open_first_branch"),
-            ),
-            (
-                "chips",
-                "nvidia_architectures.yml",
-                "chips",
-                ("chip", "architecture", "compute_capability", "pci", "first_branch", "last_branch"),
-            ),
-            ("blocks", "nvidia_architectures.yml", "blocks", ("architecture", "pci")),
-            ("listed_since", "nvidia_architectures.yml", "listed_since", ("branch", "ids")),
-            (
-                "exceptions",
-                "nvidia_architectures.yml",
-                "exceptions",
-                ("ids", "last_branch", "open_first_branch", "open_module"),
-            ),
-            ("nvswitch", "nvidia_architectures.yml", "nvswitch", ("pci_id", "platform")),
-        ),
-    ),
-    "nvidia_branches_table": (
-        "NVIDIA driver branches, and the drivers that CUDA asks for.",
-        (
-            (
-                "branches",
-                "nvidia_branches.yml",
-                "branches",
-                ("branch", "type", "first", "latest", "eol", "supported", "cuda", "min_kernel", "newest_architecture"),
-            ),
-            ("recommendation", "nvidia_branches.yml", "recommendation", ("for", "branch", "module")),
-            ("compatibility", "cuda_driver.yml", "compatibility", ("cuda_major", "minor_version_min_driver")),
-            ("containers", "cuda_driver.yml", "containers", ("software", "min_driver")),
-            ("toolkits", "cuda_driver.yml", "toolkits", ("toolkit", "driver", "branch")),
-        ),
-    ),
-    "nvidia_kernels_table": (
-        "Kernels that are too new for an NVIDIA driver.",
-        (
-            (
-                "breaks",
-                "nvidia_kernels.yml",
-                "breaks",
-                ("maker", "kernel", "until", "release", "branch", "flavour", "fails", "builds", "confidence"),
-            ),
-        ),
-    ),
-    "amd_table": (
-        "AMD GPUs by PCI device id and revision, and their gfx targets.",
-        (
-            ("families", "amd_gpus.yml", "families", ("codename", "gfx", "architecture", "pci", "apu")),
-            ("discrete", "amd_gpus.yml", "discrete", ("id", "rev", "name", "codename", "gfx", "vram_gib", "virtual")),
-            ("apus", "amd_gpus.yml", "apus", ("id", "codename", "gfx", "architecture", "names")),
-        ),
-    ),
-    "amd_firmware_table": (
-        "How the names of the firmware files begin that amdgpu asks for.",
-        (("firmware", "amd_gpus.yml", "firmware", ("gfx", "prefixes")),),
-    ),
-    "rocm_table": (
-        "Which products ROCm supports, and the targets that stand in for others.",
-        (
-            ("gpu_support", "rocm_support.yml", "gpu_support", ("product", "family", "pci", "gfx", "from", "to", "supported")),
-            ("hsa_override", "rocm_support.yml", "hsa_override", ("gfx", "value", "as", "confidence")),
-        ),
-    ),
-    "rocm_matrix_table": (
-        "Releases of ROCm, targets they are built for, systems that AMD lists, known trouble.",
-        (
-            ("releases", "rocm_support.yml", "releases", ("release", "date", "stream", "amdgpu", "confidence")),
-            ("targets", "rocm_support.yml", "targets", ("stream", "first", "last", "gfx", "packages")),
-            ("os_support", "rocm_support.yml", "os_support", ("first", "last", "families", "systems")),
-            ("os_limits", "rocm_support.yml", "os_limits", ("first", "last", "products", "all_but", "only", "without")),
-            (
-                "troubles",
-                "rocm_support.yml",
-                "troubles",
-                ("software", "gfx", "first", "last", "what", "mended", "mended_rocm", "remedy", "confidence"),
-            ),
-        ),
-    ),
-    "rocm_drivers_table": (
-        "Drivers of AMD and of Linux, and the releases of ROCm that they serve.",
-        (
-            ("windows", "rocm_support.yml", "driver_windows", ("amdgpu", "rocm")),
-            ("bases", "rocm_support.yml", "driver_bases", ("amdgpu", "kernel")),
-            ("inbox", "rocm_support.yml", "inbox", ("gfx", "kernel", "needs", "backports")),
-        ),
-    ),
-    "catalog_nvidia_table": (
-        "NVIDIA cards commonly used for AI.",
-        (
-            (
-                "cards",
-                "gpu_catalog.yml",
-                "nvidia",
-                ("name", "pci", "vram_gib", "bandwidth_gbs", "precision", "form", "nvlink", "mig_max"),
-            ),
-            ("precision_sets", "gpu_catalog.yml", "precision_sets", ("native",)),
-        ),
-    ),
-    "catalog_amd_table": (
-        "AMD cards commonly used for AI.",
-        (
-            (
-                "cards",
-                "gpu_catalog.yml",
-                "amd",
-                ("name", "pci", "rev", "vram_gib", "bandwidth_gbs", "precision", "form", "xgmi"),
-            ),
-            ("precision_sets", "gpu_catalog.yml", "precision_sets", ("native",)),
-        ),
-    ),
-    "torch_table": (
-        "PyTorch wheels: variants, drivers, compute capabilities, gfx targets.",
-        (
-            ("releases", "torch_wheels.yml", "releases", ("torch", "cuda", "rocm", "pypi", "confidence")),
-            (
-                "variants",
-                "torch_wheels.yml",
-                "variants",
-                ("variant", "min_driver", "full_driver", "sm", "aarch64", "confidence"),
-            ),
-            ("rocm", "torch_wheels.yml", "rocm", ("torch", "rocm", "gfx", "confidence")),
-        ),
-    ),
-    "findings_table": (
-        "Findings: severity, link of the chain, texts.",
-        (("findings", "findings.yml", "findings", ("severity", "link", "message", "remedy", "reference")),),
-    ),
-    "refusals_table": (
-        "Refusals: severity, texts, and words that have a default.",
-        (("refusals", "refusals.yml", "refusals", ("severity", "message", "remedy", "reference", "defaults")),),
-    ),
-    "thresholds_table": (
-        "Numbers that checks compare with.",
-        (("thresholds", "thresholds.yml", "thresholds", ("value", "unit", "source")),),
-    ),
-    "xids_table": (
-        "What the Xid numbers of the NVIDIA driver mean.",
-        (
-            ("xids", "xids.yml", "xids", ("class", "severity", "meaning", "step")),
-            ("steps", "xids.yml", "steps", ()),
-        ),
-    ),
-    "model_memory_table": (
-        "Memory that a language model needs, by number format.",
-        (
-            ("formats", "model_memory.yml", "formats", ("bytes_per_weight", "precision")),
-            ("uses", "model_memory.yml", "uses", ("factor",)),
-        ),
-    ),
-}
-
 
 @functools.cache
 def load(path: Path) -> dict[str, Any]:
@@ -273,16 +112,14 @@ def _fitness(data: Path) -> str:
     return "{\n" + ",\n".join(f"{_line(key)}:{_line(rows)}" for key, rows in tables.items()) + "\n}"
 
 
-# Of data/nvidia_packages.yml: where a row comes from stays there, as everywhere.
+# Of these files: where a row comes from stays there, as everywhere.
 _OF_THE_SOURCE = ("source", "checked", "confidence", "note")
-_DELIVERY = ("same_as", "by_major", "codenames", "keys_of_nvidia", "deliverers", "hardware", "package_sets")
 
 
-def _delivery(data: Path) -> str:
-    """Every table of nvidia_packages.yml with all that look-ups use; a row of sets a line, a deliverer a line."""
-    content = load(data / "nvidia_packages.yml")
+def _delivery(content: dict[str, Any], tables: tuple[str, ...]) -> str:
+    """These tables of a file with all that look-ups use; a row of sets a line, a deliverer a line."""
     parts = []
-    for key in _DELIVERY:
+    for key in tables:
         rows = content[key]["rows"]
         columns = sorted({column for row in (rows.values() if isinstance(rows, dict) else rows) if isinstance(row, dict) for column in row})
         parts.append(f'"{key}":{_rows(rows, tuple(column for column in columns if column not in _OF_THE_SOURCE))}')
@@ -301,6 +138,6 @@ def render(data: Path) -> dict[str, str]:
     amd_title = "Names of AMD APUs and older cards by PCI device id and revision."
     result[f"{FOLDER}/amd_names_table.py"] = _module(amd_title, ["amd_gpus.yml"], f"\n{amd_names}\n")
     result[f"{FOLDER}/fitness_table.py"] = _module("What a card is good for.", ["fitness.yml"], _fitness(data))
-    delivery_title = "Who delivers NVIDIA drivers: repositories, names, holds, headers."
-    result[f"{FOLDER}/delivery_table.py"] = _module(delivery_title, ["nvidia_packages.yml"], _delivery(data))
+    for module, (title, name, tables) in DELIVERY.items():
+        result[f"{FOLDER}/{module}.py"] = _module(title, [name], _delivery(load(data / name), tables))
     return result

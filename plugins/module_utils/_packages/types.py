@@ -34,9 +34,10 @@ class Repository(NamedTuple):
 class Candidate(NamedTuple):
     """One version of a package that a repository offers.
 
-    version is as the manager writes it, with epoch and revision. origin is the id of a row of data/nvidia_packages.yml, None
-    for any other; repository is in the manager's own words. depends names packages, the alternatives of one relation joined
-    by "|", each with its version relation as the manager writes it ("nvidia-kernel-dkms (= 550.163.01-2)").
+    version is as the manager writes it, with epoch and revision. origin is the id of a row of data/nvidia_packages.yml (or
+    rocm_packages.yml), None for any other; repository is in the manager's own words. depends names packages, the alternatives
+    of one relation joined by "|", each with its version relation as the manager writes it ("nvidia-kernel-dkms (=
+    550.163.01-2)").
     """
 
     name: str

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"needs what is not here (
 # Repository → the folders that are asked here, and the names under which the managers know them.
 ASKED = {
     "el9-base": {"": "base"},
-    "radeon-rhel9": {"rocm/rhel9/6.4.3/main": "rocm643", "rocm/rhel9/7.2.4/main": "rocm724", "amdgpu/30.30.4/el/9.6/main/x86_64": "amdgpu"},
+    "radeon-rhel9": {"rocm/el9/6.4.3/main": "rocm643", "rocm/el9/7.2.4/main": "rocm724", "amdgpu/30.30.4/el/9.6/main/x86_64": "amdgpu"},
     "amd-rhel9": {"rocm/core/packages/rhel9/x86_64": "core"},
     "sles15-base": {"": "base"},
     "radeon-sles15": {"rocm/zyp/7.2.4/main": "rocm724", "amdgpu/30.30.4/sle/15.7/main/x86_64": "amdgpu"},

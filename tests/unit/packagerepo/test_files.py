@@ -104,7 +104,7 @@ def test_each_folder_is_an_archive(tmp_path: Path) -> None:
 def test_packages_of_an_rpm_repository_go_to_their_folders(tmp_path: Path) -> None:
     rpm.write(load("radeon-rhel9"), tmp_path)
     lines = (tmp_path / "places").read_text().splitlines()
-    assert "rocm/rhel9/7.2.4/main rocminfo-1.0.0.70204-93.el9.x86_64.rpm" in lines
+    assert "rocm/el9/7.2.4/main rocminfo-1.0.0.70204-93.el9.x86_64.rpm" in lines
     assert "amdgpu/30.30.4/el/9.6/main/x86_64 amdgpu-dkms-6.16.13.30300400-2341068.el9.noarch.rpm" in lines
     assert len(lines) == len(set(lines)) == len(load("radeon-rhel9").packages)
 

@@ -209,4 +209,66 @@ def test_deliverers() -> None:
             assert all(version in row["distributions"][name] for name in folder["distributions"] for version in folder["versions"])
     assert {name[: -len(".pub")] for name in (row["file"] for row in keys.values())} == set(keys)
     known = {name for row in rows.values() for name in row["distributions"]}
-    assert {*_rows("nvidia_packages", "same_as").values(), *_rows("nvidia_packages", "by_major").values()} <= known
+    known |= {name for row in _rows("rocm_packages", "deliverers").values() for name in row["distributions"]}
+    assert {*_rows("distributions", "same_as").values(), *_rows("distributions", "by_major").values()} <= known
+
+
+# Not AMD's, though the names are near; what a hold of ROCm or of the driver must leave alone.
+NO_ROCM = ("rocksdb-tools", "librocksdb9", "hippo", "libhippomocks-dev", "rocs", "librocket1", "rockdodger", "linux-firmware",
+           "firmware-amd-graphics", "amd-gpu-firmware", "kernel-firmware-amdgpu", "amdgpu-install", "libdrm-amdgpu1", "radeontop",
+           "xserver-xorg-video-amdgpu", "linux-headers-generic", "kernel-devel", "dkms", "python3-torch-rocm", "hipercontracer", "rdcli",
+           "halfempty")
+
+
+def _filled(names: list[str]) -> list[str]:
+    return [name.replace("{xy}", "10.1").replace("{gfx}", "gfx942") for name in names]
+
+
+def test_deliverers_of_rocm() -> None:
+    rows = _rows("rocm_packages", "deliverers")
+    headers = _rows("distributions", "headers")
+    for origin, row in rows.items():
+        assert row["id"] == origin
+        assert row["manager"] in headers
+        for other in row["gone_first"]:
+            assert rows[other]["manager"] == row["manager"], origin
+            assert rows[other]["stream"] != row["stream"], origin
+            assert origin in rows[other]["gone_first"], origin
+        hold = [*row["hold_rocm"], *row["hold_driver"]]
+        samples = [pattern.replace("[0-9]*", "6.3.1").replace("*", "x") for pattern in hold]
+        assert row["manager"] != "apt" or all(_fits(name, row["patterns"]) for name in samples), origin
+        assert [name for name in NO_ROCM if _fits(name, hold)] == [], origin
+        assert not [name for name in ("amdgpu-dkms", "amdgpu-dkms-firmware") if _fits(name, row["hold_rocm"])], origin
+
+
+def test_components_of_rocm_have_names_that_their_deliverers_ask_for_and_hold() -> None:
+    deliverers = _rows("rocm_packages", "deliverers")
+    rows = _rows("rocm_packages", "components")
+    assert {origin for row in rows for origin in row["of"]} == set(deliverers)
+    for row in rows:
+        for origin in row["of"]:
+            mine = deliverers[origin]
+            for name in _filled([*row["install"], row["core"]]):
+                assert _fits(name, mine["patterns"]), (origin, name)
+                hold = mine["hold_driver"] if row["component"] in ("dkms", "firmware") else mine["hold_rocm"]
+                assert _fits(name, hold) or (mine["kind"] == "distribution" and row["component"] == "firmware"), (origin, name)
+                if mine["side_by_side"] == "{name}{release}" and row["component"] not in ("dkms", "firmware"):
+                    assert _fits(f"{name}7.2.4", mine["hold_rocm"]), (origin, name)
+
+
+def test_repositories_of_rocm() -> None:
+    deliverers = _rows("rocm_packages", "deliverers")
+    keys = _rows("rocm_packages", "keys_of_amd")
+    rows = _rows("rocm_packages", "repositories")
+    assert {origin for row in rows for origin in row["of"]} == {key for key, row in deliverers.items() if row["kind"] == "vendor"}
+    for row in rows:
+        assert row["key"] in keys
+        assert row["base"].startswith("https://")
+        for origin in row["of"]:
+            apt = deliverers[origin]["manager"] == "apt"
+            assert apt == ("components" in row) == ("suite" in row or "suites" in row), row
+            for word in ("folders", "suites"):
+                known = {name: set(versions) for name, versions in row.get(word, {}).items()}
+                served = {name: set(versions) for name, versions in deliverers[origin]["distributions"].items()}
+                # The driver's repository serves the new stream on more systems than the classic packages.
+                assert not known or all(known[name] >= versions for name, versions in served.items()), (origin, word)

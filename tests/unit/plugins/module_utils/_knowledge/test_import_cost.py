@@ -73,11 +73,13 @@ def test_import_is_cheap(module: str) -> None:
         ("rocm_releases.newest()", {"rocm_matrix_table"}),
         ("rocm.verdict(rocm.Card('73bf', 'c1'), '7.2')", {"amd_table", "rocm_table", "rocm_matrix_table"}),
         ("rocm_drivers.inbox('gfx942', '6.8.0', '7.2')", {"rocm_drivers_table", "rocm_matrix_table"}),
-        ("delivery.deliverers('debian', '13'); delivery.package_sets('debian')", {"delivery_table"}),
+        ("delivery.deliverers('debian', '13'); delivery.package_sets('debian')", {"delivery_table", "distributions_table"}),
+        ("rocm_delivery.deliverers('debian', '13')", {"rocm_delivery_table", "distributions_table"}),
+        ("rocm_delivery.components('amd_deb', '10.1')", {"rocm_delivery_table"}),
         ("refusals.refusal_row('ND-NO-GPU')", {"refusals_table"}),
     ],
 )
 def test_only_what_is_asked_for_is_read(code: str, tables: set[str]) -> None:
     loaded = _loaded(f"from {PACKAGE} import amd, catalog, delivery, nvidia, refusals\n"
-                     f"from {PACKAGE} import rocm, rocm_drivers, rocm_products, rocm_releases\n{code}")
+                     f"from {PACKAGE} import rocm, rocm_delivery, rocm_drivers, rocm_products, rocm_releases\n{code}")
     assert {name for name in loaded if name.endswith("_table")} == tables
