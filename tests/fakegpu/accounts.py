@@ -60,7 +60,7 @@ def _as_user(machine: Machine, profile: Profile, user: str | None, groups: list[
     machine.outcome(["id", "-Gn"], rc=0, stdout=f"{' '.join(groups)}\n", stderr="", **who)
     machine.outcome(list(OPENS), rc=0, stdout="".join(f"{path}\n" for path in opens), stderr="", **who)
     if profile.amd.get("rocm") and (user is not None or "/dev/kfd" not in devices):  # root's own is there, of a machine without trouble
-        rc, text = amd_tools.said(profile, name, kfd="/dev/kfd" in devices, allowed="/dev/kfd" in opens)
+        rc, text = amd_tools.said(profile, name, bool(served(profile)), "/dev/kfd" in devices, "/dev/kfd" in opens)
         machine.outcome(["rocminfo"], rc=rc, stdout=text, stderr="", **who)
     if profile.amd.get("rocm") and profile.amd.get("opencl", True):
         cards = served(profile) if "/dev/kfd" in opens else []

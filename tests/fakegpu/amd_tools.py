@@ -26,7 +26,7 @@ def render(machine: Machine, profile: Profile) -> None:
         return
     cards = served(profile)
     allowed = (machine.probes.get("device_access") or {}).get("accessible", True)
-    rc, text = said(profile, (profile.about.get("user") or {}).get("name", "worker"), kfd=bool(cards), allowed=allowed)
+    rc, text = said(profile, (profile.about.get("user") or {}).get("name", "worker"), bool(cards), bool(cards), allowed)
     machine.command("rocminfo", text, rc=rc)
     if not cards:
         return
@@ -34,10 +34,9 @@ def render(machine: Machine, profile: Profile) -> None:
         machine.command("amd-smi static --json", json.dumps(static(profile, cards), indent=4) + "\n")
 
 
-def said(profile: Profile, user: str, kfd: bool, allowed: bool) -> tuple[int, str]:
-    """(exit status, output) of rocminfo for a user: kfd tells whether /dev/kfd is there, allowed whether the user may open it."""
-    cards = served(profile)
-    if not cards:
+def said(profile: Profile, user: str, loaded: bool, kfd: bool, allowed: bool) -> tuple[int, str]:
+    """(exit status, output) of rocminfo for a user: whether amdgpu is loaded, /dev/kfd is there, and the user may open it."""
+    if not loaded:
         return 1, "ROCk module is NOT loaded, possibly no GPU devices\n"
     if not kfd:
         return 1, f"ROCk module is loaded\nUnable to open /dev/kfd read-write: No such file or directory\n{_FAILED}"
@@ -48,7 +47,7 @@ def said(profile: Profile, user: str, kfd: bool, allowed: bool) -> tuple[int, st
             'Users must be a member of the "render" group or another DRM access group in order for ROCm applications to run '
             "successfully.\n"
         )
-    return 0, rocminfo(profile, cards)
+    return 0, rocminfo(profile, served(profile))
 
 
 def rocminfo(profile: Profile, cards: list[Gpu]) -> str:

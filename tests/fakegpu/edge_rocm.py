@@ -92,7 +92,7 @@ def _cards() -> tuple[Profile, list[Any]]:
     for gpu in profile.of("amd"):
         gpu.driver = state["cards"][gpu.address]
     driver = state["modules"].get("amdgpu")
-    profile.amd = {"driver": "inbox" if driver and driver["intree"] else "dkms", "version": (driver or {}).get("version")}
+    profile.amd = {"driver": "inbox" if driver["intree"] else "dkms", "version": driver["version"]} if driver else {}
     return profile, served(profile)
 
 
@@ -103,8 +103,8 @@ def _allowed() -> bool:
 def rocminfo(_words: list[str]) -> int:
     """rocminfo(1)."""
     profile, _served = _cards()
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    status, text = amd_tools.said(profile, user, kfd=os.path.exists("/dev/kfd"), allowed=_allowed())
+    user, loaded = pwd.getpwuid(os.geteuid()).pw_name, bool(profile.amd)
+    status, text = amd_tools.said(profile, user, loaded, kfd=os.path.exists("/dev/kfd"), allowed=_allowed())
     sys.stdout.write(text)
     return status
 

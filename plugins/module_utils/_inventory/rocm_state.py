@@ -21,20 +21,23 @@ _HINTS = (
     ("no_pcie_atomics", re.compile(r"\bkfd: .*device (?P<id>1002:[0-9a-f]{4}), PCI rejects atomics.*")),
     ("iommu_failed", re.compile(r"\bkfd: .*(?:error getting iommu info|Error initializing iommu|Failed to resume IOMMU).*")),
     ("not_added", re.compile(r"\bkfd: .*device \(?(?P<id>1002:[0-9a-f]{4})\)? NOT added due to errors.*")),
+    ("probe_failed", re.compile(r"\bamdgpu (?P<pci>[0-9a-f:.]{12}): .*probe with driver amdgpu failed with error -\d+.*"
+                                r"|\bamdgpu: probe of (?P<pci2>[0-9a-f:.]{12}) failed with error -\d+.*")),
     ("firmware_missing", re.compile(r"\bamdgpu (?P<pci>[0-9a-f:.]{12}): Direct firmware load for (?P<file>amdgpu/\S+) failed.*")),
 )
 
 
 def parse_hints(text: str) -> list[dict[str, str | None]]:
     """[{kind, device_id, pci, message}] of what the kernel log says of GPUs that the compute driver does not take, each line once: kind is
-    no_pcie_atomics, iommu_failed, not_added or firmware_missing."""
+    no_pcie_atomics, iommu_failed, not_added, probe_failed or firmware_missing."""
     found: list[dict[str, str | None]] = []
     for line in text.splitlines():
-        for kind, pattern in _HINTS if "kfd" in line or "firmware" in line else ():
+        for kind, pattern in _HINTS if "kfd" in line or "amdgpu" in line else ():
             match = pattern.search(line[:2000])
             if match:
                 words = match.groupdict()
-                hint = {"kind": kind, "device_id": (words.get("id") or "")[5:] or None, "pci": words.get("pci"), "message": match[0][:200]}
+                hint = {"kind": kind, "device_id": (words.get("id") or "")[5:] or None, "pci": words.get("pci") or words.get("pci2"),
+                        "message": match[0][:200]}
                 if hint not in found:
                     found.append(hint)
     return found

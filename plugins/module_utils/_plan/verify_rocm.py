@@ -76,14 +76,17 @@ def _kfd(node: Node, order: RocmOrder) -> _State:
         return "after_reboot", waits
     if node.wsl:
         return "not_applicable", "WSL has no compute driver of its own"
-    if node.get("amd.driver.kfd") is False:
-        return "broken", "the compute driver (/dev/kfd) is not there"
     for device in boards(node):
+        why = _hint(node, device)
+        told = f": {why}" if why else ""
+        if at(device, "pci.kernel_driver") is None and node.get("amd.driver.loaded"):
+            return "broken", f"amdgpu does not take {name(device)} at {address(device)}{told}"
         if at(device, "pci.kernel_driver") not in ("amdgpu", None):
             return "broken", f"{name(device)} at {address(device)} is driven by {at(device, 'pci.kernel_driver')}, not by amdgpu"
+        if node.get("amd.driver.kfd") is False:
+            return "broken", f"the compute driver (/dev/kfd) is not there{told}"
         if "kfd" not in device.get("source", ()):
-            why = _hint(node, device)
-            return "broken", f"the compute driver does not serve {name(device)} at {address(device)}{f': {why}' if why else ''}"
+            return "broken", f"the compute driver does not serve {name(device)} at {address(device)}{told}"
         mode, parts = at(device, "partitioning.compute"), parts_of(device)
         if parts != _PARTITIONS.get(str(mode), parts) or (mode == "CPX" and parts < 2):
             return "broken", f"{name(device)} at {address(device)} is in mode {mode} and has {parts} compute nodes"

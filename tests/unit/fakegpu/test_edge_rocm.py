@@ -50,13 +50,15 @@ def test_owners(tmp_path: Path, rules: dict[str, str], kfd: Any, render: Any, ca
     assert [edge_rocm.owner(path) for path in ("/dev/kfd", "/dev/dri/renderD128", "/dev/dri/card0")] == [kfd, render, card]
 
 
-def run(tool: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool = True, loaded: bool = True) -> int:
-    state = {"profile": "trixie-rx6800xt-bare", "cards": {"0000:03:00.0": "amdgpu" if loaded else None},
+def run(tool: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool = True, loaded: bool = True,
+        bound: bool = True) -> int:
+    bound = bound and loaded
+    state = {"profile": "trixie-rx6800xt-bare", "cards": {"0000:03:00.0": "amdgpu" if bound else None},
              "modules": {"amdgpu": {"intree": True, "version": None}} if loaded else {}}
     (tmp_path / "kernel.json").write_text(json.dumps(state))
     monkeypatch.setattr(edge_rocm, "RUN", tmp_path)
     monkeypatch.setattr(edge_rocm, "_allowed", lambda: allowed)
-    monkeypatch.setattr(os.path, "exists", lambda path: loaded if path == "/dev/kfd" else os.access(path, os.F_OK))
+    monkeypatch.setattr(os.path, "exists", lambda path: bound if path == "/dev/kfd" else os.access(path, os.F_OK))
     return edge_rocm.PROGRAMS[tool](words)
 
 
@@ -66,6 +68,7 @@ def run(tool: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("rocminfo", [], {}, 0, "gfx1030"),
         ("rocminfo", [], {"allowed": False}, 1, "Unable to open /dev/kfd read-write: Permission denied"),
         ("rocminfo", [], {"loaded": False}, 1, "ROCk module is NOT loaded, possibly no GPU devices"),
+        ("rocminfo", [], {"bound": False}, 1, "Unable to open /dev/kfd read-write: No such file or directory"),
         ("clinfo", [], {}, 0, "gfx1030"),
         ("clinfo", [], {"allowed": False}, 0, "Number of devices:              \t\t 0\n"),
         ("amd-smi", ["static", "--json"], {}, 0, '"bdf": "0000:03:00.0"'),

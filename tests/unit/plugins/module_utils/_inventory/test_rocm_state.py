@@ -88,6 +88,8 @@ def test_where_amdgpu_is_kept_away() -> None:
         ("kfd kfd: amdgpu: device 1002:15d8 NOT added due to errors", "not_added", "15d8", None),
         ("amdgpu 0000:03:00.0: Direct firmware load for amdgpu/navi10_pfp.bin failed with error -2", "firmware_missing", None,
          "0000:03:00.0"),
+        ("amdgpu 0000:c3:00.0: amdgpu: probe with driver amdgpu failed with error -22", "probe_failed", None, "0000:c3:00.0"),
+        ("amdgpu: probe of 0000:03:00.0 failed with error -2", "probe_failed", None, "0000:03:00.0"),
         ("kfd kfd: amdgpu: added device 1002:73bf", None, None, None),
     ],
 )

@@ -149,6 +149,9 @@ GFX942 = {"target": "gfx942", "address": "0000:18:00.0"}
         (OWN, {"amd.driver.loaded": None}, {}, {"module_loaded": "unknown: whether amdgpu is loaded cannot be seen"}),
         (OWN, {"devices.0.pci.kernel_driver": "radeon"}, {},
          {"kfd": "broken: AMD Radeon RX 6800 XT at 0000:03:00.0 is driven by radeon, not by amdgpu"}),
+        ("noble-strix-halo-rocm101", {"devices.0.pci.kernel_driver": None, "amd.driver.kfd": False, "amd.hints": [
+            {"kind": "probe_failed", "pci": "0000:c3:00.0", "device_id": None, "message": "amdgpu: probe failed with error -22"}]},
+         {}, {"kfd": "broken: amdgpu does not take AMD Radeon 8060S Graphics at 0000:c3:00.0: amdgpu: probe failed with error -22"}),
         (OWN, {"devices.0.source": ["pci"],
                "amd.hints": [{"kind": "no_pcie_atomics", "pci": None, "device_id": "73bf", "message": "PCI rejects atomics 730<0"}]}, {},
          {"kfd": "broken: the compute driver does not serve AMD Radeon RX 6800 XT at 0000:03:00.0: PCI rejects atomics 730<0"}),
