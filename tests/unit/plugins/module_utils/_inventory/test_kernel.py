@@ -341,6 +341,24 @@ def test_nouveau_in_an_initramfs_that_keeps_it_from_being_loaded(blacklist: str,
     assert initramfs_of(source) is loads
 
 
+@pytest.mark.parametrize(
+    ("blacklist", "answer", "rc", "loads"),
+    [
+        ("/etc/modprobe.d/n.conf", "", 0, False),  # the image is younger: its maker has put the file into it
+        ("/etc/modprobe.d/n.conf", "/etc/modprobe.d/n.conf\n", 0, True),
+        ("/etc/modprobe.d/n.conf", "", 1, True),  # a find that does not know the question
+        ("/run/modprobe.d/n.conf", "", 0, True),  # of this boot only
+        ("/etc/modprobe.d/n.conf", None, 0, True),
+    ],
+)
+def test_an_image_that_is_younger_than_what_keeps_nouveau_away(blacklist: str, answer: str | None, rc: int, loads: bool) -> None:
+    commands = [command(f"lsinitramfs {IMAGE}", "usr/lib/modules/x/nouveau.ko.xz\n")]
+    commands += [] if answer is None else [command(f"find {blacklist} -newercc {IMAGE}", answer, rc)]
+    files = {**kernels(NEW), IMAGE: "", blacklist: "blacklist nouveau\n"}
+    source, _unused = node("kernel", files=files, commands=commands, wanted=("change",))
+    assert initramfs_of(source) is loads
+
+
 def test_the_initramfs_is_read_by_checks_of_nvidia_machines_only() -> None:
     files = {**kernels(NEW), IMAGE: MODULES.decode("latin-1")}
     assert "nouveau_in_initramfs" not in look(files=files)
