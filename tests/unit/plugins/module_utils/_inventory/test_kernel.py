@@ -303,7 +303,8 @@ def initramfs_of(source: Source) -> bool | None:
     """What is said of nouveau in the initramfs once the programs that were started are asked."""
     inventory = known("nvidia")
     inventory.add("kernel", read(source, inventory))
-    found: bool | None = read_modules(source, inventory).get("kernel", {}).get("nouveau_in_initramfs")
+    inventory.add("kernel", read_modules(source, inventory))
+    found: bool | None = inventory.kernel.get("nouveau_in_initramfs")
     return found
 
 
