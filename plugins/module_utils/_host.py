@@ -7,9 +7,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import errno
+import importlib.util
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from ._child import Child, start_function, start_program
@@ -110,10 +111,11 @@ class LiveHost(Host):
     """This machine, or with another `root` a file system mounted below it: then no command and no probe is run, since they
     would speak of the running system."""
 
-    def __init__(self, root: str = "/", probes: dict[str, Probe] | None = None) -> None:
+    def __init__(self, root: str = "/", probes: dict[str, Probe] | None = None, needs: Mapping[str, str] | None = None) -> None:
+        """needs: the Python module without which a probe is not possible; it is looked for before a child is made."""
         self.root = os.path.normpath(root)
         self._rooted = self.root != "/"
-        self._probes = probes or {}
+        self._probes, self._needs = probes or {}, needs or {}
         self._started: dict[tuple[str, ...], Child] = {}
 
     def _real(self, path: str, follow_last: bool = True) -> str:
@@ -214,6 +216,8 @@ class LiveHost(Host):
         function = self._probes.get(name)
         if self._rooted or function is None:
             raise HostError("not_found", f"{name}: no probe is run for another root" if self._rooted else f"{name}: no such probe")
+        if name in self._needs and importlib.util.find_spec(self._needs[name]) is None:
+            raise HostError("not_found", f"No module named '{self._needs[name]}'")
         answer = json.loads(self._in_child(name, lambda: json.dumps(_answer(function, argument)).encode(), timeout))
         if "error" in answer:
             raise HostError(answer.get("code", "refused"), answer["error"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from ._host import Host, LiveHost
+from ._host import Host
 
 EVIDENCE_LIMIT = 256 << 20  # bytes; a recorded machine with 16 GPUs has about 2 MiB
 
@@ -21,9 +21,9 @@ def machine(root: str = "/", evidence: str | None = None) -> Host:
         return _recorded(evidence, root)
     if not os.path.isabs(root) or not os.path.isdir(root):
         raise UsageError(f"root: {root} is not a directory with an absolute path; mount the file system and name its mount point")
-    from ._inventory._probes import PROBES
+    from ._inventory._probes import live
 
-    return LiveHost(root, PROBES)
+    return live(root)
 
 
 def _recorded(path: str, root: str) -> Host:

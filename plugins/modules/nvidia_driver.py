@@ -395,8 +395,7 @@ import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
-from ..module_utils._host import LiveHost  # noqa: E402
-from ..module_utils._inventory._probes import PROBES  # noqa: E402
+from ..module_utils._inventory._probes import live  # noqa: E402
 from ..module_utils._inventory._survey import begin  # noqa: E402
 from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
 from ..module_utils._plan.wish import WishError  # noqa: E402
@@ -420,7 +419,7 @@ def main() -> None:
         module.fail_json(msg=_BARE)
     asked = module.params
     try:
-        order, host = Order.parse(asked), LiveHost("/", PROBES)
+        order, host = Order.parse(asked), live()
         begin(host)
         from ..module_utils._enforce import inspect  # these take as long as nvidia-smi
         from ..module_utils._nvidia import PLANNER

@@ -98,8 +98,7 @@ import datetime  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 
-from ..module_utils._host import LiveHost  # noqa: E402
-from ..module_utils._inventory._probes import PROBES  # noqa: E402
+from ..module_utils._inventory._probes import live  # noqa: E402
 from ..module_utils._inventory._survey import begin  # noqa: E402
 from ..module_utils._plan.order import ARGUMENTS, Order, OrderError  # noqa: E402
 from ..module_utils._plan.wish import WishError  # noqa: E402
@@ -110,7 +109,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     asked = module.params
     try:
-        order, host = Order.parse(asked), LiveHost("/", PROBES)
+        order, host = Order.parse(asked), live()
         begin(host)
         from ..module_utils._inventory import _ask_nvidia  # these take as long as nvidia-smi
         from ..module_utils._look import Look, look

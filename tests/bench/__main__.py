@@ -68,12 +68,10 @@ from {MODULE_UTILS}._inventory._gather import gather
 from {MODULE_UTILS}._inventory._survey import wanted_subsets
 from {MODULE_UTILS}._machine import machine
 imported = time.perf_counter()
-from {MODULE_UTILS}._host import LiveHost
-from {MODULE_UTILS}._inventory._probes import PROBES
+from {MODULE_UTILS}._inventory._probes import live
 host = machine("/", sys.argv[1])
 if sys.argv[2] == "live":
-    live = LiveHost("/", PROBES)
-    host.probe = live.probe
+    host.probe = live().probe
 ready = time.perf_counter()
 found = facts(gather(host), wanted_subsets(()))
 done = time.perf_counter()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._host import Probe
+from .._host import LiveHost, Probe
 
 
 def _nvml(argument: Any) -> Any:
@@ -41,3 +41,10 @@ def _accounts(argument: Any) -> Any:
 
 PROBES: dict[str, Probe] = {"nvml": _nvml, "device_access": _device_access, "gpu_holders": _gpu_holders,
                             "package_lock": _package_lock, "accounts": _accounts}
+# What a probe cannot do without: to look for it takes less than to make a child that finds it missing.
+NEEDS = {"nvml": "pynvml"}
+
+
+def live(root: str = "/") -> LiveHost:
+    """This machine, or the file system below root, with all probes."""
+    return LiveHost(root, PROBES, NEEDS)
