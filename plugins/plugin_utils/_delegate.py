@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.gpufleet.node.plugins.module_utils._check._node import Node
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import Own
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import as_plain
 from ansible_collections.gpufleet.node.plugins.module_utils._plan._refuse import refuse
 
@@ -40,14 +41,14 @@ def delegates(step: Mapping[str, Any], proxy: str | None = None) -> list[Delegat
     return [one._replace(environment={**one.environment, **through}) if step["kind"] == "packages" else one for one in found]
 
 
-def refusal(code: str, **words: Any) -> dict[str, Any]:
-    """A refusal that only a controller can know of, in the form of the answer."""
-    plain: dict[str, Any] = as_plain(refuse(Node(Inventory()), code, "controller", **words))
+def refusal(own: Own, code: str, **words: Any) -> dict[str, Any]:
+    """A refusal that only a controller can know of, in the form of the answer. code: without its beginning."""
+    plain: dict[str, Any] = as_plain(refuse(Node(Inventory()), f"{own.codes}{code}", "controller", **words))
     return plain
 
 
 def obstacles(
-    steps: Iterable[Mapping[str, Any]], exists: Callable[[str], bool], core: str, node_python: str | None
+    own: Own, steps: Iterable[Mapping[str, Any]], exists: Callable[[str], bool], core: str, node_python: str | None
 ) -> list[dict[str, Any]]:
     """Refusals for what this controller cannot do of the steps.
 
@@ -56,9 +57,9 @@ def obstacles(
     """
     names = dict.fromkeys(one.action for step in steps for one in delegates(step))
     lacking = [name for name in names if not exists(name)]
-    found = [refusal("ND-COLLECTION-MISSING", module=name, collection=name.rpartition(".")[0]) for name in lacking]
+    found = [refusal(own, "COLLECTION-MISSING", module=name, collection=name.rpartition(".")[0]) for name in lacking]
     if "ansible.builtin.dnf" in names and _numbers(core) < _OLD_PYTHON_SINCE and _numbers(node_python or "9") < _OLD_PYTHON_BEFORE:
-        found.append(refusal("ND-OLD-PYTHON", python=node_python, core=core))
+        found.append(refusal(own, "OLD-PYTHON", python=node_python, core=core))
     return found
 
 
@@ -138,6 +139,17 @@ def _service(values: Mapping[str, Any]) -> list[Delegate]:
     return [Delegate("ansible.builtin.service", given)]
 
 
+def _group(values: Mapping[str, Any]) -> list[Delegate]:
+    number = {"gid": int(values["gid"])} if values.get("gid") is not None else {}
+    return [Delegate("ansible.builtin.group", {"name": values["name"], "state": "present", "system": bool(values.get("system")), **number})]
+
+
+def _user(values: Mapping[str, Any]) -> list[Delegate]:
+    """Into groups; whatever others the account has stay. The plan names accounts that are there, so none is made by it."""
+    args = {"name": values["name"], "groups": list(values["groups"]), "append": True, "create_home": False}
+    return [Delegate("ansible.builtin.user", args)]
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any]], list[Delegate]]] = {
     "packages": _packages,
     "packages_absent": _packages_absent,
@@ -147,4 +159,6 @@ _KINDS: dict[str, Callable[[Mapping[str, Any]], list[Delegate]]] = {
     "key": _key,
     "command": lambda values: [_command(values)],
     "service": _service,
+    "group": _group,
+    "user": _user,
 }

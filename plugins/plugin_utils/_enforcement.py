@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import Own
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
 
 # Collections are compiled anew in each run of Ansible, and most nodes need nothing: what only a change takes is imported there.
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["enforce"]
 
-_BUSY = ("ND-BUSY", "ND-BUSY-MIG", "ND-NOT-DRAINED-KUBELET", "ND-NOT-DRAINED-SLURMD")
-_LOCKED = ("ND-PACKAGE-MANAGER-BUSY",)
+# Codes of refusals, without the beginning that each module has (`Own.codes`).
+_BUSY = ("BUSY", "BUSY-MIG", "NOT-DRAINED-KUBELET", "NOT-DRAINED-SLURMD")
+_LOCKED = ("PACKAGE-MANAGER-BUSY",)
 _ASK_AGAIN_S = 30
 _FRESH_S = 15  # what an inspection said of running jobs is believed for so long
 
@@ -36,34 +37,35 @@ class Node(Protocol):
     def run(self, step: Mapping[str, Any], proxy: str | None, title: str, alive: Any) -> dict[str, Any]: ...
 
 
-def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
-    """The result of the task. Nothing is changed in check mode, and none of the steps is begun before all are known to be possible."""
+def enforce(node: Node, options: dict[str, Any], own: Own, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """The result of the task of one module. Nothing is changed in check mode, and none of the steps is begun before all are known to be
+    possible."""
     if check_mode:
         answer = node.inspect(options)
-        lacking = _lacking(node, answer)
-        return _outcome.refused(answer, lacking, diff) if lacking else _outcome.answered(answer, diff)
-    run = _Run(node, options, diff)
+        lacking = _lacking(node, own, answer)
+        return _outcome.refused(own, answer, lacking, diff) if lacking else _outcome.answered(answer, diff)
+    run = _Run(node, options, own, diff)
     if run.answer.get("status") != "change" or run.answer.get("failed"):
         return _outcome.answered(run.answer, diff)
     lacking = run.obstacles()
     if lacking:
-        return _outcome.refused(run.answer, lacking, diff)
+        return _outcome.refused(own, run.answer, lacking, diff)
     from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import refusal
     from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import Lease, LeaseError
 
-    lease = Lease(node.command)
+    lease = Lease(node.command, own.module)
     try:
         last = lease.take(options["wait_for_lock"], node.say)
     except LeaseError as error:
         if error.owner is None:
             return {**_outcome.answered(run.answer, diff), "changed": False, "failed": True, "msg": f"nothing was changed: {error}"}
-        return _outcome.refused(run.answer, [refusal("ND-RUN-IN-PROGRESS", owner=error.owner)], diff)
+        return _outcome.refused(own, run.answer, [refusal(own, "RUN-IN-PROGRESS", owner=error.owner)], diff)
     try:
         if last != run.answer.get("node", {}).get("last_run"):
             run.look()  # somebody else's run has ended since we looked: our plan may be stale
             lacking = run.obstacles()
             if lacking or run.answer.get("status") != "change" or run.answer.get("failed"):
-                return _outcome.refused(run.answer, lacking, diff) if lacking else _outcome.answered(run.answer, diff)
+                return _outcome.refused(own, run.answer, lacking, diff) if lacking else _outcome.answered(run.answer, diff)
         return run.do(lease)
     finally:
         try:
@@ -72,21 +74,22 @@ def enforce(node: Node, options: dict[str, Any], check_mode: bool, diff: bool) -
             node.say("the connection is lost; the node is free for the next run in a few minutes")
 
 
-def _lacking(node: Node, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _lacking(node: Node, own: Own, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Refusals for what this controller cannot do of a plan."""
     if answer.get("status") != "change":
         return []
     from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import obstacles
 
     python = (answer.get("node") or {}).get("dnf_python")
-    return obstacles(answer["plan"]["steps"], node.exists, node.core_version, python)
+    return obstacles(own, answer["plan"]["steps"], node.exists, node.core_version, python)
 
 
 class _Run:
     """One task on one node; `answer` is the inspection that its plan comes from."""
 
-    def __init__(self, node: Node, options: dict[str, Any], diff: bool) -> None:
-        self._node, self._options, self._diff = node, options, diff
+    def __init__(self, node: Node, options: dict[str, Any], own: Own, diff: bool) -> None:
+        self._node, self._options, self._own, self._diff = node, options, own, diff
+        self._busy, self._locked = (tuple(f"{own.codes}{code}" for code in codes) for codes in (_BUSY, _LOCKED))
         self.answer: dict[str, Any] = {}
         self._looked = 0.0
         self.look()
@@ -100,16 +103,16 @@ class _Run:
         asked = {**self._options, "when_busy": "refuse"} if waits else self._options
         self._inspect(asked)
         if waits:
-            self._wait(asked, _BUSY, self._options["busy_timeout"], "waiting for jobs to end")
-        locked = [one for one in self._refusals() if one["code"] in _LOCKED]
+            self._wait(asked, self._busy, self._options["busy_timeout"], "waiting for jobs to end")
+        locked = [one for one in self._refusals() if one["code"] in self._locked]
         if locked and not self._stops():
             planned = self.answer
             self._inspect({**asked, "wait_for_lock": 0})
-            self._wait({**asked, "wait_for_lock": 0}, _LOCKED, self._options["wait_for_lock"], "waiting for the package manager")
+            self._wait({**asked, "wait_for_lock": 0}, self._locked, self._options["wait_for_lock"], "waiting for the package manager")
             if not self._stops():
                 self._inspect(asked)  # the plan's own waiting times are the order's again
-            elif self._stops() <= set(_LOCKED):
-                self.answer = _outcome.refused(planned, [{**one, "severity": "critical"} for one in locked], self._diff)
+            elif self._stops() <= set(self._locked):
+                self.answer = _outcome.refused(self._own, planned, [{**one, "severity": "critical"} for one in locked], self._diff)
 
     def _wait(self, asked: dict[str, Any], codes: tuple[str, ...], limit_s: int, doing: str) -> None:
         deadline = time.monotonic() + limit_s
@@ -133,9 +136,11 @@ class _Run:
 
     def obstacles(self) -> list[dict[str, Any]]:
         """Refusals of the steps as a whole, before the first one. A plan may be made without root, not done."""
-        change = self.answer.get("status") == "change"
-        found = [{**one, "severity": "critical"} for one in self._refusals() if one["code"] == "ND-NO-ROOT"] if change else []
-        return found + _lacking(self._node, self.answer)
+        found = []
+        if self.answer.get("status") == "change":
+            code = f"{self._own.codes}NO-ROOT"
+            found = [{**one, "severity": "critical"} for one in self._refusals() if one["code"] == code]
+        return found + _lacking(self._node, self._own, self.answer)
 
     def do(self, lease: Lease) -> dict[str, Any]:
         """The steps, then a last look."""
@@ -161,14 +166,14 @@ class _Run:
             ) from error
         self._close_record(lease)
         after = self._node.inspect(self._options)
-        return _outcome.done(answer, after, changed, self._diff)
+        return _outcome.done(self._own, answer, after, changed, self._diff)
 
     def _close_record(self, lease: Lease) -> None:
         """The change has come to its end: nobody needs its way back any more."""
         content = (self.answer.get("node") or {}).get("closed_record")
         if content is not None:
-            values = {"path": NVIDIA.record, "content": content, "mode": "0600"}
-            self._one({"kind": "file", "what": f"write {NVIDIA.record}", "values": values}, "close the record", lease)
+            values = {"path": self._own.record, "content": content, "mode": "0600"}
+            self._one({"kind": "file", "what": f"write {self._own.record}", "values": values}, "close the record", lease)
 
     def _one(self, step: Mapping[str, Any], title: str, lease: Lease) -> dict[str, Any]:
         if not lease.renew():
@@ -191,7 +196,7 @@ class _Run:
         if self._options["when_busy"] == "proceed":
             return None
         found = self._node.inspect({**self._options, "when_busy": "refuse"}).get("plan") or {}
-        told = [one["message"] for one in found.get("refusals", ()) if one["code"] in _BUSY and one["severity"] == "critical"]
+        told = [one["message"] for one in found.get("refusals", ()) if one["code"] in self._busy and one["severity"] == "critical"]
         return {"failed": True, "msg": f"jobs have come meanwhile: {'; '.join(told)}"} if told else None
 
     def _last_look(self) -> dict[str, Any] | None:

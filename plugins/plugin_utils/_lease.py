@@ -24,20 +24,20 @@ STALE_MINUTES = 3
 _WAIT_S = 5
 _HELD = 75  # EX_TEMPFAIL
 _LOST = 76
-# $1: take, renew or release; $2: our token; $3: who we are; $4: the token of a holder that is known to be gone.
+# $1: take, renew or release; $2: the module; $3: our token; $4: who we are; $5: the token of a holder that is known to be gone.
 # flock makes looking and taking one act. `last` tells the next inspection from a plan that somebody else's run has made stale.
 _SCRIPT = f"""
 set -u; umask 077
-folder=/run/gpufleet.node; held=$folder/nvidia_driver.held; last=$folder/nvidia_driver.last
-mkdir -p "$folder" && exec 9>"$folder/nvidia_driver.guard" && flock 9 || exit 1
+folder=/run/gpufleet.node; held=$folder/$2.held; last=$folder/$2.last
+mkdir -p "$folder" && exec 9>"$folder/$2.guard" && flock 9 || exit 1
 holder=$(cut -d ' ' -f 1 "$held" 2>/dev/null)
 case $1 in
 take)
-  if [ -n "$(find "$held" -mmin -{STALE_MINUTES} 2>/dev/null)" ] && [ "$holder" != "$4" ]; then cat "$held"; exit {_HELD}; fi
+  if [ -n "$(find "$held" -mmin -{STALE_MINUTES} 2>/dev/null)" ] && [ "$holder" != "$5" ]; then cat "$held"; exit {_HELD}; fi
   cat "$last" 2>/dev/null
-  echo "$2" >"$last" && echo "$2 $3" >"$held" ;;
-renew) [ "$holder" = "$2" ] || exit {_LOST}; touch "$held" ;;
-release) [ "$holder" = "$2" ] && rm -f "$held" ;;
+  echo "$3" >"$last" && echo "$3 $4" >"$held" ;;
+renew) [ "$holder" = "$3" ] || exit {_LOST}; touch "$held" ;;
+release) [ "$holder" = "$3" ] && rm -f "$held" ;;
 esac
 """
 _OWNER = re.compile(r"([0-9a-f]{32}) ([A-Za-z0-9._-]{1,255}) ([0-9]{1,10})", re.ASCII)
@@ -52,10 +52,10 @@ class LeaseError(Exception):
 
 
 class Lease:
-    """The lease of one run. `command` runs a command line on the node as its root and answers {rc, stdout, stderr}."""
+    """The lease of one run of a module. `command` runs a command line on the node as its root and answers {rc, stdout, stderr}."""
 
-    def __init__(self, command: Callable[[str], dict[str, Any]]) -> None:
-        self._command = command
+    def __init__(self, command: Callable[[str], dict[str, Any]], module: str) -> None:
+        self._command, self._module = command, module
         self._token = secrets.token_hex(16)
         self._host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:255] or "controller"
 
@@ -88,7 +88,7 @@ class Lease:
         self._run("release")
 
     def _run(self, verb: str, *words: str) -> dict[str, Any]:
-        return self._command(shlex.join(["/bin/sh", "-c", _SCRIPT, "sh", verb, self._token, *(words or ("", ""))]))
+        return self._command(shlex.join(["/bin/sh", "-c", _SCRIPT, "sh", verb, self._module, self._token, *(words or ("", ""))]))
 
     def _holder(self, text: str) -> tuple[str, str, bool]:
         """(token, who, whether it is known to be gone): on this very machine that can be told at once."""

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import Own
 
 # Collections are compiled anew in each run of Ansible, and most nodes need nothing: what only a change takes is imported there.
 __all__ = ["answered", "done", "failed_step", "refused", "without_secrets"]
@@ -30,7 +33,7 @@ def answered(answer: Mapping[str, Any], diff: bool) -> dict[str, Any]:
     return result
 
 
-def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], diff: bool) -> dict[str, Any]:
+def refused(own: Own, answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], diff: bool) -> dict[str, Any]:
     """The result where this controller, or somebody on the node, stands in the way before the first change."""
     from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Refusal
     from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import refused_screen
@@ -39,12 +42,12 @@ def refused(answer: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]], di
     known = [one for one in answer["plan"]["refusals"] if one["code"] not in new]
     plan = {**answer["plan"], "status": "refused", "refusals": [*refusals, *known]}
     told = [f"{one['code']}: {one['message']} -> {one['remedy'].partition(chr(10))[0]}" for one in refusals]
-    text = refused_screen(answer.get("text") or [""], [Refusal(**{**one, "use": ()}) for one in refusals])
+    text = refused_screen(answer.get("text") or [""], [Refusal(**{**one, "use": ()}) for one in refusals], own.title)
     found = answered({**answer, "status": "refused", "plan": plan, "after": answer.get("before"), "text": text}, diff)
     return {**found, "changed": False, "failed": True, "msg": f"nothing was changed: {'; '.join(told)}"}
 
 
-def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:
+def done(own: Own, answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, diff: bool) -> dict[str, Any]:
     """The result of a run whose steps all went through: the plan that was done, and what the last look saw."""
     from ansible_collections.gpufleet.node.plugins.module_utils._plan.text import pointing
 
@@ -56,7 +59,7 @@ def done(answer: Mapping[str, Any], after: Mapping[str, Any], changed: bool, dif
         broken = [link for link in verification["links"] if link["state"] == "broken"]
         told = "; ".join(f"{link['link']}: {link['reason']}" for link in broken)
         then = pointing(after.get("findings") or ())
-        result |= {"failed": True, "msg": f"all steps are done, and the driver is not what was asked for: {told or 'unknown'}{then}"}
+        result |= {"failed": True, "msg": f"all steps are done, and {own.what} is not what was asked for: {told or 'unknown'}{then}"}
     elif after.get("status") == "change":
         left = "; ".join(step["what"] for step in after["plan"]["steps"])
         result["warnings"] = [*result.get("warnings", []), f"all steps are done, and the next run would have more to do: {left}"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-KINDS = ("packages", "packages_absent", "repair", "file", "file_absent", "key", "command", "service")
+KINDS = ("packages", "packages_absent", "repair", "file", "file_absent", "key", "command", "service", "group", "user")
 STATUSES = ("nothing_to_do", "change", "refused", "skipped")
 LINKS = ("packages", "lock", "nouveau", "module_built", "next_boot", "module_loaded", "versions", "device_nodes", "nvml", "fabric",
          "persistence")

@@ -50,9 +50,9 @@ def pointing(findings: Sequence[Mapping[str, Any]]) -> str:
     return f" -> {command}" if command else ""
 
 
-def refused_screen(text: Sequence[str], refusals: Sequence[Refusal]) -> list[str]:
+def refused_screen(text: Sequence[str], refusals: Sequence[Refusal], title: str) -> list[str]:
     """The screen of a plan that was to be done, with what came in the way afterwards."""
-    head = [*_row("NVIDIA driver", _TITLES["refused"]), *_stops(refusals, "critical")]
+    head = [*_row(title, _TITLES["refused"]), *_stops(refusals, "critical")]
     return [line.rstrip() for line in (*head, *text[1:])]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import KINDS
 from ansible_collections.gpufleet.node.plugins.plugin_utils._delegate import Delegate, delegates, obstacles
 
@@ -81,6 +82,15 @@ TABLE: list[tuple[str, dict[str, Any], list[Delegate]]] = [
     ("service", {"name": "nvidia-fabricmanager", "state": None, "enabled": False}, [
         Delegate("ansible.builtin.service", {"name": "nvidia-fabricmanager", "enabled": False}),
     ]),
+    ("group", {"name": "render", "gid": None, "system": True}, [
+        Delegate("ansible.builtin.group", {"name": "render", "state": "present", "system": True}),
+    ]),
+    ("group", {"name": "render", "gid": 993}, [
+        Delegate("ansible.builtin.group", {"name": "render", "state": "present", "system": False, "gid": 993}),
+    ]),
+    ("user", {"name": "alice", "groups": ["render", "video"]}, [
+        Delegate("ansible.builtin.user", {"name": "alice", "groups": ["render", "video"], "append": True, "create_home": False}),
+    ]),
 ]
 
 
@@ -132,6 +142,6 @@ def test_what_this_controller_cannot_do(steps: list[Any], there: bool, core: str
     def exists(name: str) -> bool:
         return there or not name.startswith("community.")
 
-    found = obstacles(steps, exists, core, node_python)
+    found = obstacles(NVIDIA, steps, exists, core, node_python)
     assert [(one["code"], one["message"], one["remedy"].partition("\n")[0]) for one in found] == expected
     assert {one["severity"] for one in found} <= {"critical"}

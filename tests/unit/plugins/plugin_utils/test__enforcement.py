@@ -84,7 +84,7 @@ class Played:
 
 def test_all_goes_well(tmp_path: Path) -> None:
     node = Played(tmp_path, [PLAN, NOTHING], {})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (node.did, node.asked, result["changed"], result.get("failed")) == (["one", "two", "three"], ["refuse", "refuse"], True, None)
 
 
@@ -92,14 +92,14 @@ def test_all_goes_well(tmp_path: Path) -> None:
 def test_the_record_of_a_change_is_closed_after_its_last_step(tmp_path: Path, event: str | None, did: list[str]) -> None:
     looked = {**PLAN, "node": {**PLAN["node"], "closed_record": "{}"}}
     node = Played(tmp_path, [looked, NOTHING], {"one": event})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (node.did, bool(result.get("failed"))) == (did, event is not None)
 
 
 def test_a_connection_that_is_lost_says_how_it_goes_on(tmp_path: Path) -> None:
     node = Played(tmp_path, [PLAN, NOTHING], {"two": AnsibleConnectionFailure("broken pipe")})
     with pytest.raises(AnsibleConnectionFailure) as error:
-        enforce(node, OPTIONS, False, False)
+        enforce(node, OPTIONS, OWN, False, False)
     assert str(error.value).startswith("the connection was lost at step 2 of 3: two. Done before: one. Files are written whole or not")
     assert "Run it again: it waits for that, looks again and goes on from there. (broken pipe" in str(error.value)
     assert not (tmp_path / "nvidia_driver.held").exists()
@@ -107,7 +107,7 @@ def test_a_connection_that_is_lost_says_how_it_goes_on(tmp_path: Path) -> None:
 
 def test_a_node_that_another_run_took_over_is_left_alone(tmp_path: Path) -> None:
     node = Played(tmp_path, [PLAN, NOTHING], {"one": "taken over"})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (node.did, result["failed"], result["failed_step"]) == (["one"], True, "two")
     assert "another run took this node over" in result["msg"]
     assert "elsewhere" in (tmp_path / "nvidia_driver.held").read_text(), "the lease of the other run stays"
@@ -123,7 +123,7 @@ def test_jobs_that_come_late(
     monkeypatch.setattr(_enforcement, "_FRESH_S", -1)
     busy = answer(Plan("refused", refusals=(BUSY,)))
     node = Played(tmp_path, [PLAN, busy], {})
-    result = enforce(node, {**OPTIONS, "when_busy": when_busy}, False, False)
+    result = enforce(node, {**OPTIONS, "when_busy": when_busy}, OWN, False, False)
     assert (node.asked, node.did) == (looks, did)
     if when_busy == "refuse":
         assert result["msg"].startswith("step 2 of 3 failed: two: jobs have come meanwhile: python3 (4242) uses the GPUs")
@@ -133,7 +133,7 @@ def test_jobs_that_come_late(
 def test_only_the_first_disruptive_step_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_enforcement, "_FRESH_S", -1)
     node = Played(tmp_path, [PLAN, NOTHING], {})
-    assert enforce(node, OPTIONS, False, False)["changed"] is True
+    assert enforce(node, OPTIONS, OWN, False, False)["changed"] is True
     assert node.asked == ["refuse"] * 3
 
 
@@ -159,7 +159,7 @@ START = f"start {UNIT}"
 ])
 def test_a_reload_that_fails_leaves_the_node_as_it_was(tmp_path: Path, fails: str, did: list[str], words: list[str]) -> None:
     node = Played(tmp_path, [RELOAD, NOTHING], {fails: "fails"})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (node.did, result["failed_step"]) == (did, fails)
     for word in words:
         assert word in result["msg"]
@@ -167,20 +167,20 @@ def test_a_reload_that_fails_leaves_the_node_as_it_was(tmp_path: Path, fails: st
 
 def test_what_cannot_be_given_back_is_told(tmp_path: Path) -> None:
     node = Played(tmp_path, [RELOAD, NOTHING], {"unload": "fails", START: "fails"})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert "Done after the failure, for the node to be as before: load; device files.\n" in result["msg"]
     assert f"Failed too: {START}.\n" in result["msg"]
 
 
 def test_nothing_is_given_back_to_a_node_that_another_run_took_over(tmp_path: Path) -> None:
     node = Played(tmp_path, [RELOAD, NOTHING], {f"stop {UNIT}": "taken over"})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (node.did, result["failed_step"]) == (["install", f"stop {UNIT}"], "unload")
 
 
 def test_a_failed_step_whose_node_is_gone_afterwards(tmp_path: Path) -> None:
     node = Played(tmp_path, [PLAN, AnsibleConnectionFailure("gone")], {"one": "taken over"})
-    result = enforce(node, OPTIONS, False, False)
+    result = enforce(node, OPTIONS, OWN, False, False)
     assert (result["failed"], result["after"], result["verification"]) == (True, None, None)
 
 
@@ -194,6 +194,6 @@ def test_what_the_controller_lacks_is_told_in_check_mode_too(tmp_path: Path, che
             return not name.startswith("community.")
 
     played = Bare(tmp_path, [answer(Plan("change", (ZYPPER,)))], {})
-    result = enforce(played, OPTIONS, check_mode, False)
+    result = enforce(played, OPTIONS, OWN, check_mode, False)
     assert (result["failed"], result["changed"], result["plan"]["status"], played.did) == (True, False, "refused", [])
     assert "ND-COLLECTION-MISSING" in result["msg"]

@@ -24,6 +24,7 @@ from ansible_collections.gpufleet.node.plugins.plugin_utils._lease import STALE_
 
 pytestmark = pytest.mark.skipif(not shutil.which("flock"), reason="flock (util-linux) is not there")
 
+MODULE = "nvidia_driver"
 Command = Callable[[str], "dict[str, Any]"]
 
 
@@ -52,7 +53,7 @@ def another(tmp_path: Path, host: str = "elsewhere", process: int = 1) -> None:
 
 
 def test_take_renew_release(node: Command, tmp_path: Path) -> None:
-    lease = Lease(node)
+    lease = Lease(node, MODULE)
     assert lease.take(0, pytest.fail) is None
     assert held(tmp_path).read_text().split()[1:] == [socket.gethostname(), str(os.getpid())]
     os.utime(held(tmp_path), (0, 0))
@@ -63,8 +64,16 @@ def test_take_renew_release(node: Command, tmp_path: Path) -> None:
     assert not lease.renew()
 
 
+def test_each_module_has_its_own(node: Command, tmp_path: Path) -> None:
+    first, second = Lease(node, MODULE), Lease(node, "rocm_stack")
+    assert (first.take(0, pytest.fail), second.take(0, pytest.fail)) == (None, None)
+    first.release()
+    assert [path.name for path in sorted((tmp_path / "run").glob("*.held"))] == ["rocm_stack.held"]
+    assert second.renew()
+
+
 def test_the_next_run_is_told_of_the_last_one(node: Command) -> None:
-    first, second, third = Lease(node), Lease(node), Lease(node)
+    first, second, third = Lease(node, MODULE), Lease(node, MODULE), Lease(node, MODULE)
     first.take(0, pytest.fail)
     first.release()
     told = second.take(0, pytest.fail)
@@ -78,22 +87,22 @@ def test_another_run_is_waited_for_and_named(node: Command, tmp_path: Path) -> N
     another(tmp_path)
     said: list[str] = []
     with pytest.raises(LeaseError) as error:
-        Lease(node).take(0, said.append)
+        Lease(node, MODULE).take(0, said.append)
     assert error.value.owner == f"process 1 on elsewhere; one that was killed lets go after {STALE_MINUTES} minutes"
     threading.Timer(0.3, held(tmp_path).unlink).start()
-    Lease(node).take(20, said.append)
+    Lease(node, MODULE).take(20, said.append)
     assert said == ["waiting for another run on this node (process 1 on elsewhere), 20 s at most"]
 
 
 def test_a_node_that_is_down_is_not_lost_to_another_run() -> None:
-    assert Lease(lambda line: {"rc": 1, "stdout": "", "stderr": "container is not running"}).renew()
+    assert Lease(lambda line: {"rc": 1, "stdout": "", "stderr": "container is not running"}, MODULE).renew()
 
 
 def test_a_holder_that_renews_nothing_loses_it(node: Command, tmp_path: Path) -> None:
     another(tmp_path)
     old = time.time() - STALE_MINUTES * 60 - 61
     os.utime(held(tmp_path), (old, old))
-    Lease(node).take(0, pytest.fail)
+    Lease(node, MODULE).take(0, pytest.fail)
     assert "elsewhere" not in held(tmp_path).read_text()
 
 
@@ -101,12 +110,12 @@ def test_a_process_of_this_machine_that_is_gone_loses_it_at_once(node: Command, 
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     another(tmp_path, socket.gethostname(), ended.pid)
-    Lease(node).take(0, pytest.fail)
+    Lease(node, MODULE).take(0, pytest.fail)
     assert str(os.getpid()) in held(tmp_path).read_text()
 
 
 def test_who_was_taken_over_keeps_off(node: Command, tmp_path: Path) -> None:
-    first, second = Lease(node), Lease(node)
+    first, second = Lease(node, MODULE), Lease(node, MODULE)
     first.take(0, pytest.fail)
     os.utime(held(tmp_path), (0, 0))
     second.take(0, pytest.fail)
@@ -119,7 +128,7 @@ def test_of_many_at_once_one_gets_it(node: Command) -> None:
     won: list[Lease] = []
 
     def race() -> None:
-        lease = Lease(node)
+        lease = Lease(node, MODULE)
         try:
             lease.take(0, lambda _text: None)
         except LeaseError:
@@ -136,4 +145,4 @@ def test_of_many_at_once_one_gets_it(node: Command) -> None:
 
 def test_a_node_without_the_means_says_so() -> None:
     with pytest.raises(LeaseError, match=r"^the node's lease cannot be taken \(it needs root, sh and flock\): mkdir: permission denied$"):
-        Lease(lambda _line: {"rc": 1, "stdout": "", "stderr": "mkdir: permission denied\n"}).take(0, pytest.fail)
+        Lease(lambda _line: {"rc": 1, "stdout": "", "stderr": "mkdir: permission denied\n"}, MODULE).take(0, pytest.fail)

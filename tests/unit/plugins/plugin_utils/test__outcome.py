@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import as_plain
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Link, Plan, Step, Verification
 from ansible_collections.gpufleet.node.plugins.plugin_utils import _outcome
@@ -68,6 +69,6 @@ FAILED = as_plain(Verification("failed", (Link("lock", "broken", "a"), Link("nvm
     ],
 )
 def test_done(after: dict[str, Any], failed: bool, message: str | None) -> None:
-    result = _outcome.done(ANSWER, after, True, True)
+    result = _outcome.done(NVIDIA, ANSWER, after, True, True)
     assert (result.get("failed", False), result.get("msg"), result["changed"]) == (failed, message, True)
     assert result["diff"] == {"prepared": "screen\n"}
