@@ -53,7 +53,6 @@ class Planner(NamedTuple):
     busy: Callable[..., list[Refusal]]
     verify: Callable[..., Verification]
     answer: Callable[..., dict[str, Any]]  # the inventory, the plan, the verification, findings, KiB to download
-    base_url: Callable[..., str]  # the order and the deliverer
     origin_of: Callable[..., str | None]  # who made a package, by what the package manager says of it
 
 
@@ -184,12 +183,13 @@ class _Shop:
 
         self._parent = tempfile.TemporaryDirectory(prefix="gpufleet-", dir=parent_for(folder))
         self._count, self._open = 0, False
+        self._keys: dict[str, bytes] = {}
         self.name = "package manager"
 
     def ask(self, attempt: Any) -> Offer:
         """What is offered there. PackageError, _Refused."""
         self._close_manager()
-        self.attempt = self._with_keys(attempt)
+        self.attempt = attempt._replace(repositories=tuple(self._with_key(one, attempt.deliverer.id) for one in attempt.repositories))
         self._count += 1
         self.name = attempt.deliverer.manager
         self.manager = self._made()
@@ -220,43 +220,32 @@ class _Shop:
             self._open = False
             self.manager.close()
 
-    def _with_keys(self, attempt: Any) -> Any:
-        from ._packages._openpgp import fingerprint
-
-        filled = tuple(self._with_key(one, attempt) for one in attempt.repositories)
-        keys = [one.key for one in filled if one.key]
-        if not keys:
-            return attempt._replace(repositories=filled)
-        # The key that is really used is the one that rpm is to be told of.
-        row = {**attempt.deliverer.repository, "fingerprint": fingerprint(keys[0].encode())}
-        return attempt._replace(repositories=filled, deliverer=attempt.deliverer._replace(repository=row))
-
-    def _with_key(self, repository: Repository, attempt: Any) -> Repository:
-        """The repository with its key, which has the fingerprint of our table or is the operator's own."""
+    def _with_key(self, repository: Repository, who: str) -> Repository:
+        """The repository with its key, which has the fingerprint that it is to have or is the operator's own."""
         from ._packages._openpgp import KeyFormatError, armour, fingerprint
 
         if not repository.key_path or repository.key:
             return repository
-        row, own = attempt.deliverer.repository, self._order.repository_key
-        wanted = row.get("fingerprint")
+        own, wanted = self._order.repository_key, repository.fingerprint
         if own is None and not wanted:
-            raise self._refused("KEY-UNKNOWN", attempt.deliverer.id, origin=attempt.deliverer.id)
-        where = own if own and "-----BEGIN" not in own else f"{self._planner.base_url(self._order, attempt.deliverer)}{row.get('key')}"
-        data = own.encode() if own and "-----BEGIN" in own else self._fetched(where)
-        where = "repository_key" if own and "-----BEGIN" in own else where
+            raise self._refused("KEY-UNKNOWN", who, origin=who)
+        where = own or repository.key_url
+        data, where = (own.encode(), "repository_key") if own and "-----BEGIN" in own else (self._fetched(where), where)
         try:
             key, found = armour(data), fingerprint(data)
         except KeyFormatError as error:
-            raise self._refused("KEY-DAMAGED", attempt.deliverer.id, where=where, error=error) from None
+            raise self._refused("KEY-DAMAGED", who, where=where, error=error) from None
         if own is None and found != str(wanted).replace(" ", "").upper():
-            raise self._refused("KEY-OTHER", attempt.deliverer.id, where=where, found=found, wanted=wanted)
-        return repository._replace(key=key)
+            raise self._refused("KEY-OTHER", who, where=where, found=found, wanted=wanted)
+        return repository._replace(key=key, fingerprint=found)
 
     def _fetched(self, url: str) -> bytes:
-        try:
-            return self._fetch(url, self._order.proxy)
-        except OSError as error:
-            raise self._refused("KEY-UNREACHABLE", "packages", where=url, error=error) from None
+        if url not in self._keys:  # several repositories may have one key
+            try:
+                self._keys[url] = self._fetch(url, self._order.proxy)
+            except OSError as error:
+                raise self._refused("KEY-UNREACHABLE", "packages", where=url, error=error) from None
+        return self._keys[url]
 
     def _refused(self, code: str, subject: str, **words: Any) -> _Refused:
         return _Refused(_refusal(self._inventory, self._order, code, subject, **words))

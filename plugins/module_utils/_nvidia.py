@@ -9,7 +9,6 @@ from ._inventory import _ask_amd, _ask_nvidia
 from ._knowledge.delivery import origin_of
 from ._plan import nvidia_driver
 from ._plan._preflight import busy
-from ._plan._repositories import base_url
 from ._plan.answer import answer
 from ._plan.verify import verify
 
@@ -24,6 +23,5 @@ PLANNER = Planner(
     busy=busy,
     verify=verify,
     answer=answer,
-    base_url=base_url,
     origin_of=origin_of,
 )

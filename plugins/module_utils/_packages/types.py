@@ -21,7 +21,8 @@ class Repository(NamedTuple):
     """A package repository to add: a file in the manager's own format, and the key that signs it.
 
     path and content are those of the file (deb822 .sources, .repo); key_path and key (ASCII armour) are empty where the
-    repository uses a key that the node has already.
+    repository uses a key that the node has already. Until the key was fetched, key_url says where it lies and fingerprint which one
+    it is to be (None: nobody reliable told it); then fingerprint is that of the key.
     """
 
     id: str
@@ -29,6 +30,8 @@ class Repository(NamedTuple):
     content: str
     key_path: str = ""
     key: str = ""
+    key_url: str = ""
+    fingerprint: str | None = None
 
 
 class Candidate(NamedTuple):

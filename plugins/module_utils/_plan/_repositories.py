@@ -15,7 +15,7 @@ from .._packages.types import Repository
 from ._present import around
 from .order import Order
 
-__all__ = ["Attempt", "attempts", "base_url"]
+__all__ = ["Attempt", "attempts"]
 
 _SOUND = re.compile(r"[\x21-\x7e]{1,400}")
 _MARK = "# Written by gpufleet.node.nvidia_driver.\n"
@@ -137,7 +137,7 @@ def _file(deliverer: Deliverer, stanzas: list[str], ending: str = "") -> Reposit
     return Repository(name, f"/etc/apt/sources.list.d/{name}.sources", _MARK + "\n".join(stanzas))
 
 
-def base_url(order: Order, deliverer: Deliverer) -> str:
+def _base_url(order: Order, deliverer: Deliverer) -> str:
     """Where the vendor's repository lies; ends with a slash. A mirror stands for the vendor's server: its paths are the same."""
     url = str(deliverer.repository["url"])
     if order.mirror:
@@ -159,18 +159,19 @@ def _is_vendors(entry: Mapping[str, Any], url: str, order: Order, deliverer: Del
 
 
 def _vendor(order: Order, deliverer: Deliverer, own: list[Mapping[str, Any]]) -> list[Repository]:
-    url = base_url(order, deliverer)
+    url = _base_url(order, deliverer)
     if any(_is_vendors(entry, url, order, deliverer) for entry in own):
         return []
     name = f"gpufleet-{deliverer.id.replace('_', '-')}"
     priority = order.repository_priority or deliverer.repository.get("priority")
+    key = (f"{url}{deliverer.repository.get('key')}", deliverer.repository.get("fingerprint"))
     if deliverer.manager == "apt":
         key_path = f"/usr/share/keyrings/{name}.asc"
         content = f"{_MARK}Types: deb\nURIs: {url}\nSuites: /\nSigned-By: {key_path}\n"
-        return [Repository(name, f"/etc/apt/sources.list.d/{name}.sources", content, key_path)]
+        return [Repository(name, f"/etc/apt/sources.list.d/{name}.sources", content, key_path, "", *key)]
     folder, keys = ("/etc/zypp/repos.d", "/etc/pki/rpm-gpg") if deliverer.manager == "zypper" else ("/etc/yum.repos.d", "/etc/pki/rpm-gpg")
     key_path = f"{keys}/RPM-GPG-KEY-{name}"
     lines = [f"[{name}]", f"name={name}", f"baseurl={url}", "enabled=1", "gpgcheck=1", f"gpgkey=file://{key_path}"]
     # dnf and zypper: a lower number is preferred, 99 is the usual one.
     lines += [f"priority={priority}"] if priority else []
-    return [Repository(name, f"{folder}/{name}.repo", _MARK + "\n".join(lines) + "\n", key_path)]
+    return [Repository(name, f"{folder}/{name}.repo", _MARK + "\n".join(lines) + "\n", key_path, "", *key)]

@@ -65,8 +65,7 @@ def package_steps(
 def _repository(one: Repository, deliverer: Deliverer, order: Order) -> list[Step]:
     steps = []
     if one.key_path:
-        values = {"path": one.key_path, "content": one.key, "fingerprint": deliverer.repository.get("fingerprint"),
-                  "manager": deliverer.manager}
+        values = {"path": one.key_path, "content": one.key, "fingerprint": one.fingerprint, "manager": deliverer.manager}
         steps.append(Step("key", f"write {one.key_path}", "it signs the repository", values, undo=f"rm {one.key_path}"))
     steps.append(Step("file", f"write {one.path}", f"the node has not yet what {deliverer.id} offers there",
                       {"path": one.path, "content": one.content, "mode": "0644"}, undo=f"rm {one.path}"))
