@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ._host import Host, HostError
-from ._inventory import _ask_for_a_change
+from ._inventory import _ask_what_is_kept
 from ._inventory._own import Own
 from ._inventory._survey import Ask, survey, wanted_subsets
 from ._plan.steps import Plan, Verification
@@ -47,7 +47,7 @@ def look(host: Host, order: Ordered, way: Look, timeout: float, today: str) -> d
     refuse_unknown_codes(order)
     last_run = last_run_of(host, order.own)
     wanted = wanted_subsets(()) | {"change", "processes"}
-    inventory = survey(host, way.ask, [_ask_for_a_change.ask], wanted, timeout, users=order.users, own=order.own)
+    inventory = survey(host, way.ask, [_ask_what_is_kept.ask], wanted, timeout, users=order.users, own=order.own)
     plan = way.satisfied(inventory, order, today)
     if plan is not None and plan.status != "refused":
         verification = way.verify(inventory, order)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from . import _ask_what_is_kept
 from ._survey import Survey
 
 
@@ -12,5 +13,6 @@ def ask(survey: Survey) -> None:
     from . import holders, room, workloads
 
     survey.ask("holders", holders.read)
+    _ask_what_is_kept.ask(survey)
     survey.ask("room", room.read)
     survey.ask("workloads", workloads.read)

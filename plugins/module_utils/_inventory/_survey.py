@@ -24,7 +24,7 @@ DEFAULT_SUBSETS = ("devices", "driver", "software", "kernel", "topology")
 SUBSETS = (*DEFAULT_SUBSETS, "runtime", "processes")
 SOURCES = ("pci", "kernel", "packages", "dkms", "nvidia_driver", "nvidia_proc", "nvml", "nvidia_smi", "kfd", "amdgpu", "amd_smi",
            "rocminfo", "rocm", "vendor_lists", "containers", "logs", "holders")
-ALL_SOURCES = (*SOURCES, "room", "workloads", "rocm_state", "rocm_access", "rocm_users")  # with those of changes
+ALL_SOURCES = (*SOURCES, "kept", "room", "workloads", "rocm_state", "rocm_access", "rocm_users")  # with those of changes
 
 Reader = Callable[[Source, Inventory], dict[str, Any]]
 

@@ -77,7 +77,7 @@ _IRRELEVANT = ("ND-HELD", "ND-LOCKED-VERSION", "ND-MIXED-ORIGIN", "ND-RUNFILE", 
 
 
 def _without_record(node: Node, own: Own) -> Plan:
-    problem = next((one for one in node.problems("room") if own.record in str(one.get("message"))), None)
+    problem = next((one for one in node.problems("kept") if own.record in str(one.get("message"))), None)
     if problem is not None:
         return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", own.record, path=own.record, error=problem.get("message")),))
     version = node.get("nvidia.driver.installed_version")

@@ -171,7 +171,7 @@ def test_without_a_record_the_command_is_named() -> None:
 
 def test_a_record_that_cannot_be_read_stops() -> None:
     inventory = node(DEBIAN)
-    inventory.problems.append({"source": "room", "code": "unreadable", "message": f"{OWN.record}: Expecting value"})
+    inventory.problems.append({"source": "kept", "code": "unreadable", "message": f"{OWN.record}: Expecting value"})
     found = _absent.assess(inventory, order_of(state="absent"))
     assert found is not None
     assert [(one.code, one.remedy.splitlines()[0]) for one in found.refusals] == [("ND-RECORD-BROKEN", f"sudo cat {OWN.record}")]
