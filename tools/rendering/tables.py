@@ -29,6 +29,7 @@ from __future__ import annotations
 TABLE = """{body}"""
 '''
 
+
 @functools.cache
 def load(path: Path) -> dict[str, Any]:
     """One file of data/."""
