@@ -25,7 +25,7 @@ def _system(text: str) -> System:
 
 
 SYSTEMS = [_system(text) for text in ("ubuntu 22.04", "ubuntu 26.04", "debian 12", "debian 13", "rhel 9.6", "rhel 10.0", "rocky 9.6",
-                                        "sles 15.7", "fedora 44", "arch rolling")]
+                                      "sles 15.7", "fedora 44", "arch rolling")]
 PRODUCTION = [one for one in rocm.releases() if one.stream != "preview"]
 RANK = {"not_yet": 0, "unofficial": 1, "supported": 2, "ended": 3}
 
