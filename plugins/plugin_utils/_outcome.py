@@ -58,7 +58,7 @@ def done(own: Own, answer: Mapping[str, Any], after: Mapping[str, Any], changed:
     elif verification.get("status") == "failed":
         broken = [link for link in verification["links"] if link["state"] == "broken"]
         told = "; ".join(f"{link['link']}: {link['reason']}" for link in broken)
-        then = pointing(after.get("findings") or ())
+        then = pointing(after.get("findings") or (), own)
         result |= {"failed": True, "msg": f"all steps are done, and {own.what} is not what was asked for: {told or 'unknown'}{then}"}
     elif after.get("status") == "change":
         left = "; ".join(step["what"] for step in after["plan"]["steps"])

@@ -19,6 +19,7 @@ class Own(NamedTuple):
 
     module: str  # nvidia_driver
     codes: str  # how the codes of its refusals begin: ND-…
+    findings: tuple[str, ...]  # how the codes of findings about it begin
     title: str  # NVIDIA driver
     what: str  # "the driver", in sentences
     record: str  # what it did on the node
@@ -32,6 +33,7 @@ class Own(NamedTuple):
 NVIDIA = Own(
     module="nvidia_driver",
     codes="ND-",
+    findings=("NV-", "GPU-"),
     title="NVIDIA driver",
     what="the driver",
     record="/var/lib/gpufleet/nvidia_driver.json",
@@ -44,6 +46,7 @@ NVIDIA = Own(
 ROCM = Own(
     module="rocm_stack",
     codes="RS-",
+    findings=("AMD-", "GPU-"),
     title="ROCm",
     what="ROCm",
     record="/var/lib/gpufleet/rocm_stack.json",

@@ -11,7 +11,7 @@ from .._inventory._facts import facts
 from .._inventory._inventory import Inventory
 from .._packages.types import as_plain
 from .steps import Plan, Refusal, Verification
-from .text import pointing, screen
+from .text import DRIVER, About, pointing, screen
 
 __all__ = ["answer", "failure", "reboot_reasons"]
 
@@ -22,9 +22,10 @@ def answer(
     verification: Verification,
     findings: Sequence[Mapping[str, Any]] = (),
     download_kib: int | None = None,
+    about: About = DRIVER,
 ) -> dict[str, Any]:
     """The result of the module (see its RETURN), for a node on which nothing was changed yet. findings: of the same look."""
-    before = (facts(inventory, ("devices", "driver", "kernel")).get("nvidia") or {}).get("driver")
+    before = about.before(facts(inventory, ("devices", "driver", "kernel")))
     reasons = reboot_reasons(plan, verification)
     told = {
         "changed": plan.status == "change",
@@ -36,9 +37,9 @@ def answer(
         "findings": list(findings),
         "reboot_required": bool(reasons),
         "reboot_reasons": reasons,
-        "text": screen(plan, before, verification, download_kib, findings),
+        "text": screen(plan, before, verification, download_kib, findings, about),
     }
-    return {**told, **failure(plan, verification, findings)}
+    return {**told, **failure(plan, verification, findings, about)}
 
 
 def reboot_reasons(plan: Plan, verification: Verification) -> list[str]:
@@ -48,8 +49,10 @@ def reboot_reasons(plan: Plan, verification: Verification) -> list[str]:
     return [f"{link.link}: {link.reason}" for link in verification.links if link.state == "after_reboot"]
 
 
-def failure(plan: Plan, verification: Verification, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What makes the task fail or skipped: refusals, or a driver that is there and does not work and that no step would mend."""
+def failure(
+    plan: Plan, verification: Verification, findings: Sequence[Mapping[str, Any]], about: About = DRIVER
+) -> dict[str, Any]:
+    """What makes the task fail or skipped: refusals, or what is there and does not work and that no step would mend."""
     if plan.status == "skipped":
         return {"skipped": True, "skip_reason": "; ".join(plan.reasons)}
     if plan.status == "refused":
@@ -57,7 +60,7 @@ def failure(plan: Plan, verification: Verification, findings: Sequence[Mapping[s
         return {"failed": True, "msg": "nothing was changed: " + "; ".join(_told(one) for one in told)}
     if plan.status == "nothing_to_do" and verification.status == "failed":
         broken = "; ".join(f"{link.link}: {link.reason}" for link in verification.links if link.state == "broken")
-        message = f"there is nothing that this module could do, and the driver does not work: {broken}{pointing(findings)}"
+        message = f"there is nothing that this module could do, and {about.own.what} does not work: {broken}{pointing(findings, about.own)}"
         return {"failed": True, "msg": message}
     return {}
 

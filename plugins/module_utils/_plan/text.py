@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .._check._clean import clean
+from .._inventory._own import NVIDIA, Own
 from .steps import Plan, Refusal, Step, Verification
 
-__all__ = ["pointing", "refused_screen", "screen"]
+__all__ = ["DRIVER", "About", "pointing", "refused_screen", "screen"]
 
 WIDTH = 100
 _LABEL = 13
@@ -25,28 +26,41 @@ _REPOSITORIES = ("/etc/apt/sources.list.d/", "/etc/yum.repos.d/", "/etc/zypp/rep
 _TOUCHED = {"services": "Services", "processes": "Processes", "kernels": "Kernels"}
 
 
+class About(NamedTuple):
+    """What a screen and an answer are about."""
+
+    own: Own
+    before: Callable[[Mapping[str, Any]], Any]  # of the facts: what is there
+    rows: Callable[[Plan, Mapping[str, Any]], Iterable[tuple[str, str]]]  # (label, what is there -> what the plan makes of it)
+    there: Callable[[Mapping[str, Any]], bool]  # anything, installed or loaded
+    loaded: Callable[[Mapping[str, Any]], bool]
+
+
 def screen(
     plan: Plan,
     before: Mapping[str, Any] | None = None,
     verification: Verification | None = None,
     download_kib: int | None = None,
     findings: Sequence[Mapping[str, Any]] = (),
+    about: About | None = None,
 ) -> list[str]:
-    """The lines. before: nvidia.driver of the facts; verification: of the node as it is; findings: of the same look."""
-    lines = [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib)]
-    command = next_command(findings) if plan.status == "nothing_to_do" and verification and verification.status == "failed" else None
+    """The lines. before: what is there, of the facts; verification: of the node as it is; findings: of the same look; about:
+    None is the NVIDIA driver."""
+    about = about or DRIVER
+    lines = [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib, about)]
+    command = next_command(findings, about.own) if plan.status == "nothing_to_do" and verification and verification.status == "failed" else None
     return [*lines, f"{'Next':<{_LABEL}} -> {clean(command)}"] if command else lines
 
 
-def next_command(findings: Sequence[Mapping[str, Any]]) -> str | None:
-    """What to type for a driver that is broken in a way that no plan mends: the remedy of the first critical finding about it."""
-    critical = [one for one in findings if one["severity"] == "critical" and str(one["code"]).startswith(("NV-", "GPU-"))]
+def next_command(findings: Sequence[Mapping[str, Any]], own: Own) -> str | None:
+    """What to type where something is broken in a way that no plan mends: the remedy of the first critical finding about it."""
+    critical = [one for one in findings if one["severity"] == "critical" and str(one["code"]).startswith(own.findings)]
     return str(critical[0]["remedy"]).partition("\n")[0] if critical else None
 
 
-def pointing(findings: Sequence[Mapping[str, Any]]) -> str:
+def pointing(findings: Sequence[Mapping[str, Any]], own: Own) -> str:
     """The end of a message that names the next command, with its arrow; empty where there is none."""
-    command = next_command(findings)
+    command = next_command(findings, own)
     return f" -> {command}" if command else ""
 
 
@@ -56,11 +70,14 @@ def refused_screen(text: Sequence[str], refusals: Sequence[Refusal], title: str)
     return [line.rstrip() for line in (*head, *text[1:])]
 
 
-def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | None, download_kib: int | None) -> Iterator[str]:
-    yield from _row("NVIDIA driver", _TITLES.get(plan.status, plan.status))
+def _lines(
+    plan: Plan, before: Mapping[str, Any], verification: Verification | None, download_kib: int | None, about: About
+) -> Iterator[str]:
+    yield from _row(about.own.title, _TITLES.get(plan.status, plan.status))
     yield from _stops(plan.refusals, "critical")
     if plan.status != "skipped":
-        yield from _driver(plan, before)
+        for label, text in about.rows(plan, before):
+            yield from _row(label, text)
     if plan.status == "change":
         yield from _packages(plan.packages, download_kib)
         yield from _files(plan.steps)
@@ -72,9 +89,9 @@ def _lines(plan: Plan, before: Mapping[str, Any], verification: Verification | N
         yield from _row("Reboot", f"needed: {'; '.join(plan.reboot_reasons)}")
     told = [one.message for one in plan.refusals]
     yield from _several("Why", (reason for reason in plan.reasons if reason not in told))
-    bare = plan.status == "refused" and not (before.get("installed_version") or before.get("loaded_version"))
-    if plan.status not in ("change", "skipped") and verification and not bare:  # without a driver every link is broken, and all know it
-        yield from _several("Seen", _broken(verification, bool(before.get("loaded_version"))))
+    bare = plan.status == "refused" and not about.there(before)
+    if plan.status not in ("change", "skipped") and verification and not bare:  # all know why every link is broken
+        yield from _several("Seen", _broken(verification, about.own.what if about.loaded(before) else None))
     yield from _stops(plan.refusals, "warning")
 
 
@@ -90,15 +107,15 @@ def _several(label: str, texts: Iterable[str], hanging: int = 0) -> Iterator[str
         yield from _row("" if number else label, text, hanging=hanging)
 
 
-def _driver(plan: Plan, before: Mapping[str, Any]) -> Iterator[str]:
+def _driver(plan: Plan, before: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     now = _state(before)
     chosen = plan.chosen
     if chosen is None or plan.status != "change":
         absent = plan.status == "change"
-        yield from _row("Driver", f"{now} -> none" if absent else now)
+        yield "Driver", f"{now} -> none" if absent else now
         return
     words = [chosen.version, chosen.flavour, f"from {chosen.origin}" if chosen.origin else None, chosen.build]
-    yield from _row("Driver", f"{now} -> {', '.join(word for word in words if word)}")
+    yield "Driver", f"{now} -> {', '.join(word for word in words if word)}"
 
 
 def _state(driver: Mapping[str, Any]) -> str:
@@ -163,10 +180,10 @@ def _module(plan: Plan) -> str:
     return "loaded, no reboot" if any(words[:1] == ["modprobe"] for words in argv) else "no reboot"
 
 
-def _broken(verification: Verification, loaded: bool) -> Iterator[str]:
+def _broken(verification: Verification, loaded: str | None) -> Iterator[str]:
     told = [link for link in verification.links if link.state in ("broken", "after_reboot")]
     if not told and loaded:
-        yield {"verified": "the driver is installed, loaded and answers"}.get(verification.status, verification.status)
+        yield {"verified": f"{loaded} is installed, loaded and answers"}.get(verification.status, verification.status)
     same: dict[str, list[str]] = {}  # what is behind the first broken link often breaks for its reason
     for link in told:
         same.setdefault(f"{'after a reboot: ' if link.state == 'after_reboot' else ''}{link.reason}", []).append(link.link)
@@ -184,3 +201,12 @@ def _stops(refusals: Sequence[Refusal], severity: str) -> Iterator[str]:
             yield f"{'':<{_LABEL}} -> {clean(command)}"  # never wrapped, so that it can be copied
             for line in advice:
                 yield from _row("", line, 3)
+
+
+DRIVER = About(
+    own=NVIDIA,
+    before=lambda facts: (facts.get("nvidia") or {}).get("driver"),
+    rows=_driver,
+    there=lambda driver: bool(driver.get("installed_version") or driver.get("loaded_version")),
+    loaded=lambda driver: bool(driver.get("loaded_version")),
+)
