@@ -48,7 +48,8 @@ def screen(
     None is the NVIDIA driver."""
     about = about or DRIVER
     lines = [line.rstrip() for line in _lines(plan, before or {}, verification, download_kib, about)]
-    command = next_command(findings, about.own) if plan.status == "nothing_to_do" and verification and verification.status == "failed" else None
+    broken = plan.status == "nothing_to_do" and verification is not None and verification.status == "failed"
+    command = next_command(findings, about.own) if broken else None
     return [*lines, f"{'Next':<{_LABEL}} -> {clean(command)}"] if command else lines
 
 
