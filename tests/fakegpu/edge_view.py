@@ -192,7 +192,8 @@ def nvidia_smi(words: list[str]) -> int:
 
 
 def _keep(words: list[str], answer: str, changed: int) -> None:
-    """As young as the state that it was made of (changed, in nanoseconds), which may be another one by now. Where it cannot be written (an ordinary user asked), the next one is made anew."""
+    """As young as the state that it was made of (changed, in nanoseconds), which may be another one by now. Where it cannot be written
+    (an ordinary user asked), the next one is made anew."""
     path = _ANSWERS / " ".join(words).replace(" ", "_").replace("/", "_")
     with contextlib.suppress(OSError):
         _ANSWERS.mkdir(exist_ok=True)
