@@ -41,7 +41,12 @@ def machine(profile: str | None = None, **about: Any) -> Inventory:
     else:
         made = load_profile(profile)
     inventory = gather(load(json.dumps(evidence_of(made))), ("all",), deep=True, change=True)
-    own = _OWN.get(str(made.about["distribution"]))
+    return with_own_sources(inventory, str(made.about["distribution"]))
+
+
+def with_own_sources(inventory: Inventory, distribution: str) -> Inventory:
+    """The machine with its distribution's own package sources, where it says nothing of any."""
+    own = _OWN.get(distribution)
     if own and not inventory.packages.get("repositories"):
         components = ["main"] if "debian" in own[0] else ["main", "restricted", "universe", "multiverse"]
         inventory.packages["repositories"] = [
@@ -67,8 +72,7 @@ def apply(inventory: Inventory, plan: Plan) -> Inventory:
     """The machine after a plan, and after the boot where the plan asks for one. The inventory itself stays as it is."""
     after = copy.deepcopy(inventory)
     for step in plan.steps:
-        {"file": _file, "file_absent": _gone, "command": _command, "packages": _nothing, "packages_absent": _absent, "service": _service,
-         "repair": _repair, "key": _file}[step.kind](after, step)
+        KINDS[step.kind](after, step)
     record = closed(OWN, inventory, plan.steps)
     if record is not None:
         after.packages["record"] = json.loads(record)
@@ -188,3 +192,8 @@ def _service(after: Inventory, step: Step) -> None:
     name = step.values["name"].replace("nvidia-", "")
     services = after.nvidia.setdefault("services", {})
     services[name] = "inactive" if step.values.get("state") == "stopped" else "active"
+
+
+# What each kind of step does to a machine.
+KINDS = {"file": _file, "file_absent": _gone, "command": _command, "packages": _nothing, "packages_absent": _absent, "service": _service,
+         "repair": _repair, "key": _file}

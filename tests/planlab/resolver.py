@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._versions import version_key
+from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import rocm_delivery
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge.delivery import deliverer
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import Candidate, Change, Closure, Request
 
@@ -190,7 +191,8 @@ def _pinned_by(pin: str, one: Candidate) -> str:
     """What a candidate has of the kind of a pin: its version, or what its repository calls itself."""
     if pin.startswith("version "):
         return f"version {one.version}"
-    rule = next(iter(deliverer(one.origin).match if one.origin and deliverer(one.origin) else ()), {})  # type: ignore[union-attr]
+    known = (deliverer(one.origin) or rocm_delivery.deliverer(one.origin)) if one.origin else None
+    rule = next(iter(known.match), {}) if known else {}
     letter = pin.partition(" ")[2][:1]
     return f"release {letter}={rule.get(letter)}"
 

@@ -232,5 +232,183 @@ thing else: {words}","remedy":"{remove} {packages}\\nLook at what it says and as
 s://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
 e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
-r-installation-guide/"}
+r-installation-guide/"},
+"RS-NO-GPU":{"severity":"warning","message":"PCI shows no AMD GPU: there is nothing to install ROCm for","remedy":"lspc\
+i -d 1002:\\nLeave the host out of the play, or set when_no_gpu: fail where each host must have one.","reference":"http\
+s://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
+"RS-CONTAINER":{"severity":"critical","message":"this is a container: its kernel, and so the driver, belong to the host\
+","remedy":"{set}\\nThen ROCm's programs and libraries alone are installed; the driver is the host's.","reference":"htt\
+ps://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defaults":{"set":"driver: none"}},
+"RS-WSL":{"severity":"critical","message":"this is WSL: Windows has the driver, and AMD's usual packages do not find th\
+e GPU here","remedy":"{set}\\nOr follow AMD's guide for WSL.","reference":"https://rocm.docs.amd.com/projects/install-o\
+n-linux/en/latest/","defaults":{"set":"driver: none"}},
+"RS-UNSUPPORTED-DISTRIBUTION":{"severity":"critical","message":"our table has nobody for this origin who delivers ROCm \
+for {distribution}","remedy":"{set}\\nSupported are Debian 12 and 13, Ubuntu 22.04, 24.04 and 26.04, Enterprise Linux 8\
+ to 10, Fedora, SLES and openSUSE Tumbleweed.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/late\
+st/","defaults":{"set":"cat /etc/os-release"}},
+"RS-GPU-ENDED":{"severity":"critical","message":"{gpu} ({gfx}) is not supported by ROCm {version}: {reason}","remedy":"\
+{set}\\nWhat would do: {advice}.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","default\
+s":{"set":"lspci -nn -d 1002:"}},
+"RS-GPU-NOT-YET":{"severity":"critical","message":"{gpu} ({gfx}) is not supported by ROCm {version}: {reason}","remedy"\
+:"{set}\\nWhat would do: {advice}.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defau\
+lts":{"set":"lspci -nn -d 1002:"}},
+"RS-GPU-UNSUPPORTED":{"severity":"critical","message":"{gpu} ({gfx}): {reason}","remedy":"{set}\\nWhat would do: {advic\
+e}.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defaults":{"set":"lspci -nn -d 1002:\
+"}},
+"RS-GPU-OVERRIDE":{"severity":"critical","message":"{gpu} ({gfx}) is on no list of AMD; with HSA_OVERRIDE_GFX_VERSION={\
+override} in the environment it passes for one that is built for","remedy":"{set}\\nThe variable is then put into /etc/\
+environment.d and /etc/profile.d. AMD supports none of this.","reference":"https://rocm.docs.amd.com/projects/install-o\
+n-linux/en/latest/","defaults":{"set":"allow_unsupported_gpu: true"}},
+"RS-OVERRIDE-MIXED":{"severity":"critical","message":"HSA_OVERRIDE_GFX_VERSION={override} is needed by one GPU and woul\
+d be taken for every GPU of this node","remedy":"ROCR_VISIBLE_DEVICES=0 HSA_OVERRIDE_GFX_VERSION={override} PROGRAM\\nS\
+et both by hand for the programs of that GPU, or take one kind of GPU out of the node.","reference":"https://rocm.docs.\
+amd.com/projects/install-on-linux/en/latest/"},
+"RS-GPU-UNOFFICIAL":{"severity":"warning","message":"{gpu} ({gfx}) is not on AMD's list for ROCm {version}: {reason}","\
+remedy":"acknowledge: [RS-GPU-UNOFFICIAL]\\nNothing has to be done; AMD answers no questions about it.","reference":"ht\
+tps://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
+"RS-GPU-UNKNOWN":{"severity":"warning","message":"whether ROCm {version} serves {gpu} ({gfx}) is not known: {reason}","\
+remedy":"acknowledge: [RS-GPU-UNKNOWN]\\nLook for it in AMD's compatibility matrix, and take a newer release of this co\
+llection.","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
+"RS-DRIVER-ELSEWHERE":{"severity":"critical","message":"{origin} has no amdgpu-dkms: with its ROCm the kernel's own dri\
+ver is used","remedy":"{set}\\nOr leave driver and driver_version out.","reference":"https://rocm.docs.amd.com/projects\
+/install-on-linux/en/latest/","defaults":{"set":"origin: amd"}},
+"RS-DRIVER-UNKNOWN":{"severity":"critical","message":"no amdgpu-dkms for driver_version {wish} is known; there is {has}\
+","remedy":"driver: inbox\\nOr a driver_version that there is.","reference":"https://rocm.docs.amd.com/projects/install\
+-on-linux/en/latest/"},
+"RS-DRIVER-MISMATCH":{"severity":"critical","message":"AMD names no driver {driver} with ROCm {version}; the pair of th\
+is release is {pair}","remedy":"{set}\\nOr acknowledge RS-DRIVER-MISMATCH.","reference":"https://rocm.docs.amd.com/proj\
+ects/install-on-linux/en/latest/","defaults":{"set":"driver: auto"}},
+"RS-INBOX-TOO-OLD":{"severity":"critical","message":"the kernel's own driver does not do for ROCm {version}: {reason}",\
+"remedy":"{set}\\nLinux {kernel} or newer would do. AMD's driver packages do not serve the GPU of an APU.","reference":\
+"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defaults":{"set":"uname -r"}},
+"RS-BLACKLISTED":{"severity":"critical","message":"{path} keeps amdgpu from being loaded: {line}","remedy":"sudoedit {p\
+ath}\\nRemove that line where nobody needs it, and rebuild the initramfs.","reference":"https://rocm.docs.amd.com/proje\
+cts/install-on-linux/en/latest/"},
+"RS-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer {packages}","remedy":"{policy}\\nCompare the\
+ repository with its maker's, or set mirror to a complete one.","reference":"https://rocm.docs.amd.com/projects/install\
+-on-linux/en/latest/"},
+"RS-NO-USER":{"severity":"critical","message":"users names {users}, and there is no such account","remedy":"getent pass\
+wd {names}\\nMake the account first, then run this again.","reference":"https://rocm.docs.amd.com/projects/install-on-l\
+inux/en/latest/"},
+"RS-NO-SPACE":{"severity":"critical","message":"{place} has {free} MiB free and needs {needed} MiB","remedy":"df -h /bo\
+ot /usr /var\\nRemove old kernels and cached packages (apt-get autoremove, apt-get clean, dnf clean packages), or enlar\
+ge the file system.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-NO-SPACE-PRIVATE":{"severity":"critical","message":"{manager} cannot keep the lists of packages: {error}","remedy":\
+"df -h /tmp /var\\nMake room there, or set remote_tmp of Ansible to a folder with room.","reference":"https://docs.nvid\
+ia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-PACKAGE-MANAGER-BUSY":{"severity":"critical","message":"{name} (process {pid}) holds the lock of the package manage\
+r; wait_for_lock is {seconds} s","remedy":"ps -fp {pid}\\nWait for it to end, or set wait_for_lock to the seconds that \
+a run may wait. Do not remove the lock.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-PACKAGE-MANAGER":{"severity":"critical","message":"{manager}: {error}","remedy":"{refresh}\\nMend what it names, th\
+en run this again; nothing was changed.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guid\
+e/"},
+"RS-HALF-CONFIGURED":{"severity":"warning","message":"{packages}: installed by half; this is repaired first","remedy":"\
+{repair}\\nThe run does this itself as its first step.","reference":"https://manpages.debian.org/stable/apt/apt-secure.\
+8.en.html"},
+"RS-HELD":{"severity":"critical","message":"held by somebody else: {packages}","remedy":"sudo apt-mark unhold {names}",\
+"reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-LOCKED-VERSION":{"severity":"critical","message":"{packages}: locked or pinned by somebody else in {paths}","remedy\
+":"sudoedit {path}\\nRemove the lines about NVIDIA packages if nobody needs them; the hold of this collection replaces \
+them.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/620/version-locking.html"},
+"RS-DOWNGRADE":{"severity":"critical","message":"allow_downgrade is false, and this would be a downgrade: {packages}","\
+remedy":"allow_downgrade: true\\nOr wish for a version that is at least the installed one.","reference":"https://docs.n\
+vidia.com/datacenter/tesla/driver-installation-guide/","defaults":{"packages":"{installed} \\u2192 {version}"}},
+"RS-NO-HEADERS":{"severity":"critical","message":"kernel {kernel} has no headers, and no repository offers {package}: i\
+ts module cannot be built","remedy":"{install} {package}\\nThis works once a repository has it: add the one that this k\
+ernel came from, or boot a kernel that the repositories have.","reference":"https://github.com/dell/dkms"},
+"RS-BUSY":{"severity":"critical","message":"in use by {processes}","remedy":"when_busy: wait\\nOr end them, or set when\
+_busy: proceed where they may break.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"\
+},
+"RS-NOT-DRAINED-KUBELET":{"severity":"critical","message":"kubelet runs, and node {host} takes new pods","remedy":"kube\
+ctl drain {host} --ignore-daemonsets --delete-emptydir-data\\nAfter the change: kubectl uncordon {host}, unless it was \
+cordoned before.","reference":"https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"},
+"RS-NOT-DRAINED-SLURMD":{"severity":"critical","message":"slurmd runs, and node {host} takes new jobs","remedy":"sudo s\
+control update nodename={host} state=drain reason=nvidia_driver\\nAfter the change: sudo scontrol update nodename={host\
+} state=resume, unless it was drained before.","reference":"https://slurm.schedmd.com/scontrol.html"},
+"RS-REPOSITORY-UNREACHABLE":{"severity":"critical","message":"{manager} cannot reach a repository: {error}","remedy":"m\
+irror: URL\\nSet proxy or mirror to what this node can reach.","reference":"https://manpages.debian.org/stable/apt/apt-\
+secure.8.en.html"},
+"RS-REPOSITORY-OUT-OF-DATE":{"severity":"critical","message":"{manager} does not take the lists of a repository, since \
+they are too old or not yet valid by this node's clock: {error}","remedy":"timedatectl\\nCompare it with the right time\
+ and set the clock where it is wrong. Where it is right the mirror is stale: set mirror to\\nanother one, or have the m\
+irror updated.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-REPOSITORY-SIGNATURE":{"severity":"critical","message":"{manager} does not accept the signature of a repository: {e\
+rror}","remedy":"repository_key: URL-OR-FILE\\nCompare the repository with its maker's before you trust another key. No\
+ option of this collection turns the check off.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.ht\
+ml"},
+"RS-REPOSITORY-HASH":{"severity":"critical","message":"{manager} got files that differ from the repository's own list: \
+{error}","remedy":"mirror: URL\\nWait for the mirror to be complete, empty the proxy's cache, or use another mirror.","\
+reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-REPOSITORY-KEY":{"severity":"critical","message":"{manager} does not accept the key of a repository: {error}","reme\
+dy":"repository_key: URL-OR-FILE\\nGet the maker's present key and compare its fingerprint.","reference":"https://manpa\
+ges.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-KEY-DAMAGED":{"severity":"critical","message":"{where} is no OpenPGP public key: {error}","remedy":"curl -fsSL {whe\
+re} | gpg --show-keys","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-KEY-OTHER":{"severity":"critical","message":"the key at {where} has the fingerprint {found}, not {wanted}","remedy"\
+:"curl -fsSL {where} | gpg --show-keys\\nCompare with the maker's page. If the maker changed it: repository_key, and a \
+newer release of this collection.","reference":"https://manpages.debian.org/stable/apt/apt-secure.8.en.html"},
+"RS-KEY-UNREACHABLE":{"severity":"critical","message":"the key at {where} cannot be fetched: {error}","remedy":"curl -f\
+sSLO {where}\\nSet proxy or mirror, or give the key itself: repository_key.","reference":"https://manpages.debian.org/s\
+table/apt/apt-secure.8.en.html"},
+"RS-COLLECTION-MISSING":{"severity":"critical","message":"this needs {module}, and the controller does not have {collec\
+tion}","remedy":"ansible-galaxy collection install {collection}","reference":"https://docs.ansible.com/ansible/latest/r\
+eference_appendices/release_and_maintenance.html"},
+"RS-OLD-PYTHON":{"severity":"critical","message":"dnf of this node runs in Python {python}, which ansible-core {core} o\
+n the controller does not support","remedy":"python3 -m pip install 'ansible-core>=2.21'\\nNewer releases run their dnf\
+ module in the platform's Python; or upgrade the node to Enterprise Linux 9.","reference":"https://docs.ansible.com/ans\
+ible/latest/reference_appendices/release_and_maintenance.html"},
+"RS-REMOVAL":{"severity":"critical","message":"the package manager cannot remove the packages of this collection and no\
+thing else: {words}","remedy":"{remove} {packages}\\nLook at what it says and asks before you agree.","reference":"http\
+s://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
+e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
+r-installation-guide/"},
+"RS-NO-ROOT":{"severity":"critical","message":"the module runs as {user} and not as root: package state, locks and runn\
+ing jobs cannot be seen","remedy":"become: true\\nSet it for the task or the play.","reference":"https://docs.nvidia.co\
+m/datacenter/tesla/driver-installation-guide/"},
+"RS-PASSED-THROUGH":{"severity":"critical","message":"{gpu} is bound to {driver}: it belongs to a virtual machine","rem\
+edy":"ansible-playbook --limit GUEST PLAYBOOK\\nInstall the driver in the guest. To have the card here, end the guest a\
+nd take the card's id out of /etc/modprobe.d and the kernel's command line.","reference":"https://docs.kernel.org/drive\
+r-api/vfio.html"},
+"RS-RUN-IN-PROGRESS":{"severity":"critical","message":"another run of rocm_stack is at work on this node ({owner})","re\
+medy":"wait_for_lock: 1800\\nWait for the other run to end and run this again; nothing was changed.","reference":"https\
+://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-DRAIN-UNKNOWN":{"severity":"warning","message":"{name} runs, and whether node {host} takes new jobs cannot be seen"\
+,"remedy":"acknowledge: [RS-DRAIN-UNKNOWN]\\nCordon or drain the node first. Jobs that use a GPU already are seen witho\
+ut this.","reference":"https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"},
+"RS-TRANSACTION":{"severity":"critical","message":"the package manager finds no way to ROCm {version} (version {wish}):\
+ {words}","remedy":"{policy}\\nIts own words above name the packages in the way: remove their holds, or choose another \
+version or origin.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-NOT-REACHED":{"severity":"critical","message":"the package manager would not install {packages} for ROCm {version}"\
+,"remedy":"{policy}\\nRemove what hides them: pins in /etc/apt/preferences.d, version locks, excludes, another module s\
+tream.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/620/version-locking.html"},
+"RS-REMOVES-OTHERS":{"severity":"critical","message":"the package manager would remove {packages}, which are no part of\
+ ROCm","remedy":"{policy}\\nRemove or upgrade them yourself first if they may go, or choose a version that they agree w\
+ith.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-SECURE-BOOT":{"severity":"critical","message":"Secure Boot is on and no key of this node is enrolled: amdgpu-dkms {\
+version} would be built and then refused by the kernel","remedy":"sudo mokutil --import {certificate}\\nIt asks for a p\
+assword to be used once. Then reboot, choose \\"Enroll MOK\\" in the blue screen at the console, and type that password\
+.\\nWhere the certificate is not there: \\"sudo dkms generate_mok\\", on Ubuntu \\"sudo update-secureboot-policy --new-\
+key\\", then enrol it.\\nWithout a console set driver: inbox, whose module the distribution has signed.","reference":"h\
+ttps://wiki.debian.org/SecureBoot"},
+"RS-OWNER-IMAGE":{"severity":"critical","message":"this system is an ostree or bootc image: ROCm belongs into the image\
+","remedy":"sudo bootc upgrade\\nBuild the image with ROCm, then upgrade or switch to it (rpm-ostree: sudo rpm-ostree u\
+pgrade).","reference":"https://bootc-dev.github.io/bootc/"},
+"RS-NEEDED-BY-OTHERS":{"severity":"critical","message":"{others}: needs {packages} of ROCm, and this collection did not\
+ install it","remedy":"{remove} {names}\\nThen run this again; or leave ROCm where it is.","reference":"https://docs.nv\
+idia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-NO-RECORD":{"severity":"critical","message":"ROCm {version} is installed, and {path} is not there: this collection \
+did not install it, so it does not remove it","remedy":"{remove} {packages}\\nLook at what would go with them before yo\
+u agree.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
+"RS-KEY-UNKNOWN":{"severity":"critical","message":"our table has no fingerprint of the key that signs {origin} on this \
+release: it cannot be trusted by itself","remedy":"repository_key: file:///root/rocm.asc\\nGet the key from AMD, compar\
+e its fingerprint with AMD's page, and name the file on the node, or give its text.","reference":"https://docs.nvidia.c\
+om/datacenter/tesla/driver-installation-guide/"},
+"RS-VERSION-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer ROCm for version {wish}: {reason}","\
+remedy":"{set}\\nOr take another of the releases named, or another origin.","reference":"https://docs.nvidia.com/datace\
+nter/tesla/drivers/","defaults":{"set":"version: \\">=6.0\\""}},
+"RS-MIXED-ORIGIN":{"severity":"critical","message":"packages of ROCm of several makers are mixed: {origins}","remedy":"\
+{set}\\nWith an origin named the packages of the others are removed in the same plan; a look with --check --diff shows \
+which.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/","defaults":{"set":"origin: am\
+d"}}
 }}"""

@@ -104,17 +104,26 @@ def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Delivere
     """Locks that can only be set once the packages are there."""
     if not changes and node.get("nvidia.driver.held"):
         return []
-    lifted = {lock["pattern"] for lock in _stale(node, order, chosen, deliverer)} if changes else set()
-    there = {_entry(node, str(lock.get("pattern"))) for lock in node.items("packages.locks") if lock.get("pattern") not in lifted}
-    what = held_version(order, chosen)[1]
+    lifted = _stale(node, order, chosen, deliverer) if changes else []
+    reason = _reason(node, held_version(order, chosen)[1])
+    return lock_steps(node, locks_of(order, chosen, deliverer, node), lifted, changes, reason)
+
+
+def lock_steps(
+    node: Node, locks: Iterable[dict[str, Any]], lifted: Iterable[dict[str, Any]], changes: Sequence[Any], reason: str
+) -> list[Step]:
+    """Set these locks ([{kind, patterns}]), each kind by its own program, where they are not there; lifted: those that an earlier step
+    takes back."""
+    gone = {lock["pattern"] for lock in lifted}
+    there = {_entry(node, str(lock.get("pattern"))) for lock in node.items("packages.locks") if lock.get("pattern") not in gone}
     steps = []
-    for lock in locks_of(order, chosen, deliverer, node):
+    for lock in locks:
         missing = [one for one in _to_lock(node, lock, changes) if one not in there]
         if missing and lock["kind"] in _VERBS:
             add, delete = (_argv(node, lock["kind"], verb) for verb in _VERBS[lock["kind"]])
             argv = [*add, *missing]
             steps.append(
-                Step("command", f"lock {_count(missing)}", _reason(node, what), {"argv": argv}, undo=shlex.join([*delete, *missing]))
+                Step("command", f"lock {_count(missing)}", reason, {"argv": argv}, undo=shlex.join([*delete, *missing]))
             )
     return steps
 
@@ -123,7 +132,7 @@ def _to_lock(node: Node, lock: dict[str, Any], changes: Sequence[Any]) -> list[s
     """What to name to the program that locks. dnf 5 takes a pattern for names that have it now, would lock every version that is
     offered of what is not installed, and takes no pattern back: so it gets the names that will be there."""
     patterns: list[str] = lock["patterns"]
-    if lock["kind"] != "dnf_versionlock" or not _dnf5(node):
+    if lock["kind"] != "dnf_versionlock" or not dnf5(node):
         return patterns
     gone = {change.name for change in changes if change.action == "remove"}
     names = {*(node.get("packages.installed") or {}), *(change.name for change in changes)} - gone
@@ -132,13 +141,13 @@ def _to_lock(node: Node, lock: dict[str, Any], changes: Sequence[Any]) -> list[s
 
 def _entry(node: Node, pattern: str) -> str:
     """What an entry of a list of locks is named by: dnf 5 has "name evr = version" in it."""
-    return pattern.partition(" ")[0] if _dnf5(node) else pattern
+    return pattern.partition(" ")[0] if dnf5(node) else pattern
 
 
 def set_by(node: Node, patterns: Iterable[str]) -> list[dict[str, Any]]:
     """The locks of the node that these patterns, of the record, have set."""
     ours = set(patterns)
-    if not _dnf5(node):
+    if not dnf5(node):
         return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours]
     names = [re.split(r"-(?=[0-9]+[:.])", pattern, maxsplit=1)[0] for pattern in ours]
     return [lock for lock in node.items("packages.locks") if lock.get("kind") == "dnf_versionlock"
@@ -152,10 +161,10 @@ _VERBS = {"dnf_versionlock": ("add", "delete"), "zypper_lock": ("addlock", "remo
 def _argv(node: Node, kind: str, verb: str) -> list[str]:
     if kind == "zypper_lock":
         return ["zypper", "--non-interactive", verb]
-    return ["dnf", "versionlock", verb] if _dnf5(node) else ["dnf", "versionlock", verb, "--raw"]
+    return ["dnf", "versionlock", verb] if dnf5(node) else ["dnf", "versionlock", verb, "--raw"]
 
 
-def _dnf5(node: Node) -> bool:
+def dnf5(node: Node) -> bool:
     """dnf 5 has no patterns of versions: it locks the versions that the packages of a name have now."""
     return has_program(node, "dnf5")
 
@@ -163,15 +172,19 @@ def _dnf5(node: Node) -> bool:
 def tools_of(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> tuple[str, ...]:
     """The packages that a hold of this driver needs on this node and that are not there: dnf 4 sets version locks by a plugin."""
     locks = {lock["kind"] for lock in locks_of(order, chosen, deliverer, node)}
-    needed = "dnf_versionlock" in locks and not _dnf5(node) and not has_program(node, VERSIONLOCK)
-    return deliverer.tools.get("hold", ()) if needed else ()
+    return deliverer.tools.get("hold", ()) if "dnf_versionlock" in locks and lacks_plugin(node) else ()
+
+
+def lacks_plugin(node: Node) -> bool:
+    """Whether this dnf sets version locks by a plugin that is not there."""
+    return not dnf5(node) and not has_program(node, VERSIONLOCK)
 
 
 def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | None = None) -> list[dict[str, Any]]:
     """[{kind, patterns}] of what a hold of this driver is: what the record of a node says of locks. node tells dnf 4 from dnf 5."""
     version = held_version(order, chosen)[0]
     exact = not version.endswith(f"{chosen.branch}.*")
-    raw = [pattern if node and _dnf5(node) else f"{pattern}-{version}" for pattern in deliverer.hold_patterns]
+    raw = [pattern if node and dnf5(node) else f"{pattern}-{version}" for pattern in deliverer.hold_patterns]
     if deliverer.hold == "stream":
         stream = _stream_of(chosen, deliverer)
         found = [{"kind": "stream", "patterns": [f"{MODULE}:{stream}"]}] if stream else []
@@ -272,7 +285,7 @@ def _stream_of(chosen: Chosen, deliverer: Deliverer) -> str | None:
 def _stale(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> list[dict[str, Any]]:
     """Our own locks (those that the record names) that would be in the way: of another version, or of no version at all, as those of
     zypper and dnf 5 are, which keep a package as it is."""
-    whole = deliverer.hold == "zypper_lock" or _dnf5(node)
+    whole = deliverer.hold == "zypper_lock" or dnf5(node)
     ours = {str(pattern) for lock in (node.get("packages.record") or {}).get("locks") or () for pattern in lock.get("patterns", ())}
     wanted = {pattern for lock in locks_of(order, chosen, deliverer, node) for pattern in lock["patterns"]}
     named = ours if whole else ours - wanted

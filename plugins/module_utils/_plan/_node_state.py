@@ -23,15 +23,16 @@ _DEBIAN_LIKE = ("debian", "ubuntu")
 _SUSE_LIKE = ("suse", "sles", "opensuse")
 
 
-def kernels_to_boot(node: Node) -> list[Section]:
+def kernels_to_boot(node: Node, module: str | None = "nvidia") -> list[Section]:
     """The installed kernels that should boot with a driver: the running one, the next one, every newer one, and those that the
-    driver is built for already or has headers for. An old kernel without headers is left alone."""
+    driver is built for already (module; None for one that each kernel brings) or has headers for. An old kernel without headers is
+    left alone."""
     running = str(node.get("kernel.release") or "")
     chosen = []
     for entry in node.items("kernel.installed"):
         release = str(entry.get("release"))
         newer = bool(running) and version_key(release) > version_key(running)
-        if release == running or entry.get("next_boot") or newer or entry.get("headers") or at(entry, "modules.nvidia"):
+        if release == running or entry.get("next_boot") or newer or entry.get("headers") or (module and at(entry, f"modules.{module}")):
             chosen.append(entry)
     return chosen
 
@@ -86,14 +87,14 @@ def newer_or_running(node: Node, entry: Section) -> bool:
     return bool(entry.get("next_boot")) or not running or version_key(release) >= version_key(running)
 
 
-def key_enrolled(node: Node) -> bool:
+def key_enrolled(node: Node, module: str = "nvidia") -> bool:
     """Whether the firmware knows the key that modules built here are signed by, as far as can be proven."""
     enrolled = node.get("kernel.mok_enrolled")
     keys = {str(node.get("kernel.signing_key"))} if node.get("kernel.signing_key") else set()
     for entry in node.items("kernel.installed"):
-        module = at(entry, "modules.nvidia") or {}
-        if "/updates/dkms/" in str(module.get("path")) and module.get("signer"):
-            keys.add(str(module["signer"]))
+        built = at(entry, f"modules.{module}") or {}
+        if "/updates/dkms/" in str(built.get("path")) and built.get("signer"):
+            keys.add(str(built["signer"]))
     return isinstance(enrolled, list) and bool(keys & set(map(str, enrolled)))
 
 

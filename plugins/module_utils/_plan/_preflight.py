@@ -12,9 +12,10 @@ from .._check._node import Node, address, at, join, name, passed_through
 from .._inventory._own import NVIDIA
 from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
-from ._hold import set_by
 from ._node_state import packaged, users
 from ._owners import OWNERS, owner_of, runfile_stays, serves_wish
+from ._preflight_shared import acknowledged, at_work, half_configured, jobs, managers, severe
+from ._preflight_shared import held as held_by_others
 from ._refuse import refuse
 from ._runfile import UNINSTALLER
 from .order import Order
@@ -27,20 +28,21 @@ def before(inventory: Any, order: Order, today: str | None = None) -> list[Refus
     """What is known before the package manager is asked, what stops first. For a node where something is to be done.
     today: YYYY-MM-DD, unused where no row has a date."""
     node = Node(inventory)
-    return _acknowledged(
-        order, [*_place(node), *_owned(node, order), *_cards(node), *_packages(node, order), *_lock(node, order), *busy(inventory, order)]
+    return acknowledged(
+        order, [*_place(node), *_owned(node, order), *_cards(node), *_packages(node, order),
+                *at_work(order.own, node, order.wait_for_lock), *busy(inventory, order)]
     )
 
 
 def after(inventory: Any, order: Order, chosen: Chosen, closure: Any, today: str | None = None) -> list[Refusal]:
     """What is known once a driver is chosen and its transaction (Closure of _packages.types) resolved."""
     node = Node(inventory)
-    return _acknowledged(
+    return acknowledged(
         order,
         [
             *_preflight_build.check(node, order, chosen, closure, today),
             *_held_change(node, order, closure),
-            *_preflight_room.check(node, closure, chosen),
+            *_preflight_room.check(NVIDIA, node, closure, chosen.build == "dkms"),
         ],
     )
 
@@ -49,24 +51,17 @@ def busy(inventory: Any, order: Order) -> list[Refusal]:
     """Jobs that a change would hit: processes, MIG instances in use, an undrained kubelet or slurmd. Critical where when_busy is
     refuse; else warnings, and for `wait` the one who executes asks again until none is left."""
     node = Node(inventory)
-    severity = "critical" if order.when_busy == "refuse" else "warning"
-    return [one if one.severity == "warning" else one._replace(severity=severity) for one in _busy(node)]
+    return severe(order, _busy(node))
 
 
 def _busy(node: Node) -> Iterator[Refusal]:
     held = users(node)
-    if held:
-        yield refuse(node, "ND-BUSY", processes=join(held))
+    yield from jobs(NVIDIA, node, held)
     for device in node.nvidia:
         instances = at(device, "mig.instances") or []
         if instances and held != []:  # idle ones are made again by whoever made them
             yield refuse(node, "ND-BUSY-MIG", address(device), gpu=name(device), count=len(instances))
-    for manager in node.items("health.workload_managers"):
-        manages, drained, host = str(manager.get("name")), manager.get("drained"), manager.get("node") or "NODE"
-        if drained is None:
-            yield refuse(node, "ND-DRAIN-UNKNOWN", manages, name=manages, host=host)
-        elif not drained:
-            yield refuse(node, f"ND-NOT-DRAINED-{manages.upper()}", manages, host=host)
+    yield from managers(NVIDIA, node)
 
 
 def _place(node: Node) -> Iterator[Refusal]:
@@ -103,9 +98,7 @@ def _cards(node: Node) -> Iterator[Refusal]:
 
 
 def _packages(node: Node, order: Order) -> Iterator[Refusal]:
-    broken = [str(package) for package in node.get("packages.broken") or ()]
-    if broken:
-        yield refuse(node, "ND-HALF-CONFIGURED", "packages", packages=join(broken))
+    yield from half_configured(NVIDIA, node)
     if not packaged(node):
         return
     for finding in _check_packages.check(node):
@@ -149,54 +142,7 @@ def _held_change(node: Node, order: Order, closure: Any) -> Iterator[Refusal]:
 
 
 def held(node: Node, packages: list[str], apt_marks_only: bool = False) -> Iterator[Refusal]:
-    """Holds of others on these packages. Our own are replaced by the plan."""
-    from .._inventory._package_locks import holds
-
-    locks = [lock for lock in node.items("packages.locks") if not _replaced(node, lock)]
-    installed: dict[str, Any] = node.get("packages.installed") or {}
-    held = {package: [lock for lock in locks if holds(lock, package)] for package in packages}
-    marked = [
-        package
-        for package in packages
-        if at(installed.get(package), "held")
-        and not held[package]
-        and not any(holds(lock, package) for lock in node.items("packages.locks"))
-    ]
-    paths = sorted({str(lock.get("path")) for found in held.values() for lock in found})
-    names = sorted({*marked, *(package for package, found in held.items() if found and not apt_marks_only)})
-    if marked:
-        yield refuse(node, "ND-HELD", "packages", packages=join(marked), names=" ".join(marked))
-    elif names:
-        yield refuse(node, "ND-LOCKED-VERSION", "packages", packages=join(names), paths=join(paths), path=paths[0])
-
-
-def _replaced(node: Node, lock: dict[str, Any]) -> bool:
-    """Whether a plan replaces this lock itself: one of ours, or that of NVIDIA's pinning package, which goes with its driver."""
-    record = node.get("packages.record") or {}
-    ours = set_by(node, (str(pattern) for entry in record.get("locks") or () for pattern in entry.get("patterns", ())))
-    path = str(lock.get("path"))
-    pinned = "nvidia-driver-pinning" in path and any(
-        str(name).startswith("nvidia-driver-pinning") for name in node.get("packages.installed") or {}
-    )
-    return path.startswith(NVIDIA.own_preferences) or lock in ours or pinned
-
-
-def _lock(node: Node, order: Order) -> Iterator[Refusal]:
-    """Another package manager at work: a run waits for it as long as wait_for_lock says."""
-    holder = node.get("packages.lock_holder")
-    if holder:
-        severity = None if order.wait_for_lock == 0 else "warning"
-        yield refuse(
-            node,
-            "ND-PACKAGE-MANAGER-BUSY",
-            "packages",
-            severity=severity,
-            name=holder.get("name") or "unknown",
-            pid=holder.get("pid"),
-            seconds=order.wait_for_lock,
-        )
-
-
-def _acknowledged(order: Order, found: list[Refusal]) -> list[Refusal]:
-    """What the operator lives with does not stop."""
-    return [one._replace(severity="warning") if order.allows_acknowledged(one.code) else one for one in found]
+    """Holds of others on these packages. Our own are replaced by the plan, and NVIDIA's pinning package goes with its driver."""
+    there = any(str(name).startswith("nvidia-driver-pinning") for name in node.get("packages.installed") or {})
+    pins = [lock for lock in node.items("packages.locks") if there and "nvidia-driver-pinning" in str(lock.get("path"))]
+    yield from held_by_others(NVIDIA, node, packages, apt_marks_only, pins)

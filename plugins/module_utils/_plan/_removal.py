@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .._check._node import Node, join
 from .._inventory._inventory import Inventory
+from .._inventory._own import NVIDIA, Own
 from .._inventory._package_text import upstream_version
 from .._packages.types import Change, Closure, Installed, Remover, Request
 from ._refuse import refuse
@@ -37,14 +38,18 @@ class Removal(NamedTuple):
     refusals: tuple[Refusal, ...] = ()
 
 
-def removal(inventory: Inventory, record: Mapping[str, Any], asked: Remover) -> Removal:
+def removal(
+    inventory: Inventory, record: Mapping[str, Any], asked: Remover, own: Own = NVIDIA, core: Callable[[Installed], bool] | None = None
+) -> Removal:
     """All recorded packages that are there, but those that somebody marked as their own or that packages of others need.
 
-    Each round asks for the transaction and keeps what packages outside it need, until nothing but ours goes. PackageError.
+    Each round asks for the transaction and keeps what packages outside it need, until nothing but ours goes. core: whether a package is
+    part of what own enforces, which goes whoever marked it (None: of the driver of the inventory). PackageError.
     """
     node = Node(inventory)
+    core = core or _driver_of(node)
     there, kept = _there(record, asked)
-    kept.update(_marked(node, record, there))
+    kept.update(_marked(record, there, core))
     kept.update((name, "it is a kernel, which may be the one that boots") for name, one in there.items() if _KERNEL.fullmatch(one.name))
     owners: dict[str, str] = dict.fromkeys(kept, "")  # of what is kept: the package of somebody else that needs it
     if owners:
@@ -54,7 +59,7 @@ def removal(inventory: Inventory, record: Mapping[str, Any], asked: Remover) -> 
         names = tuple(sorted(name for name in there if name not in kept and name not in owners))
         closure = asked.resolve(Request((), names)) if names else Closure(())
         if closure.error is not None:
-            return Removal(refusals=_unresolved(node, names, closure.error))
+            return Removal(refusals=_unresolved(own, node, names, closure.error))
         beyond = {_label(change, there): change for change in closure.changes if _label(change, there) not in names}
         if not beyond:
             break
@@ -62,11 +67,11 @@ def removal(inventory: Inventory, record: Mapping[str, Any], asked: Remover) -> 
         _spread(owners, there, asked.needs([*there, *beyond]), beyond)
         if len(owners) == before:
             words = ", ".join(f"{change.action} {label}" for label, change in sorted(beyond.items()))
-            return Removal(refusals=_unresolved(node, names, f"it would also {words}"))
+            return Removal(refusals=_unresolved(own, node, names, f"it would also {words}"))
     kept.update({name: f"{owner} needs it" for name, owner in owners.items() if owner})
-    driver = sorted(name for name in owners if owners[name] and name in there and _of_driver(node, there[name]))
+    driver = sorted(name for name in owners if owners[name] and name in there and core(there[name]))
     if driver:
-        return Removal(refusals=(_needed(node, driver, owners),))
+        return Removal(refusals=(_needed(own, node, driver, owners),))
     return Removal(names, closure.changes, tuple(sorted(kept.items())))
 
 
@@ -88,19 +93,21 @@ def _there(record: Mapping[str, Any], asked: Remover) -> tuple[dict[str, Install
     return there, kept
 
 
-def _marked(node: Node, record: Mapping[str, Any], there: Mapping[str, Installed]) -> Iterator[tuple[str, str]]:
-    """What a person has asked the package manager for since: the mark is set, and not by a task of ours. The driver itself goes
-    all the same, that is what was asked for now."""
+def _marked(
+    record: Mapping[str, Any], there: Mapping[str, Installed], core: Callable[[Installed], bool]
+) -> Iterator[tuple[str, str]]:
+    """What a person has asked the package manager for since: the mark is set, and not by a task of ours. What is core goes all the
+    same, that is what was asked for now."""
     asked = record.get("asked") or ()
     for name, one in there.items():
-        if one.name not in asked and not _of_driver(node, one) and one.manual is not False:
+        if one.name not in asked and not core(one) and one.manual is not False:
             yield name, "somebody has marked it as wanted" if one.manual else "nobody can tell whether somebody else wants it by now"
 
 
-def _of_driver(node: Node, one: Installed) -> bool:
+def _driver_of(node: Node) -> Callable[[Installed], bool]:
     """Whether a package is part of the driver itself, which has its version."""
     version = node.get("nvidia.driver.installed_version")
-    return bool(version) and upstream_version(one.version) == version
+    return lambda one: bool(version) and upstream_version(one.version) == version
 
 
 def _spread(
@@ -132,14 +139,14 @@ def _label(change: Change, there: Mapping[str, Installed]) -> str:
     return change.name if change.name in there or change.action != "remove" else exact if exact in there else change.name
 
 
-def _unresolved(node: Node, names: Iterable[str], words: str) -> tuple[Refusal, ...]:
+def _unresolved(own: Own, node: Node, names: Iterable[str], words: str) -> tuple[Refusal, ...]:
     """Why the package manager cannot remove just these; its own words where it was not for holds."""
-    from ._preflight import held
+    from ._preflight_shared import held
 
-    found = tuple(one for one in held(node, list(names)) if one.code == "ND-HELD")
-    return found or (refuse(node, "ND-REMOVAL", "packages", words=words, packages=" ".join(names)),)
+    found = tuple(one for one in held(own, node, list(names)) if one.code == f"{own.codes}HELD")
+    return found or (refuse(node, f"{own.codes}REMOVAL", "packages", words=words, packages=" ".join(names)),)
 
 
-def _needed(node: Node, driver: list[str], owners: Mapping[str, str]) -> Refusal:
+def _needed(own: Own, node: Node, driver: list[str], owners: Mapping[str, str]) -> Refusal:
     others = sorted({owners[name] for name in driver})
-    return refuse(node, "ND-NEEDED-BY-OTHERS", "packages", others=join(others), packages=join(driver), names=" ".join(others))
+    return refuse(node, f"{own.codes}NEEDED-BY-OTHERS", "packages", others=join(others), packages=join(driver), names=" ".join(others))

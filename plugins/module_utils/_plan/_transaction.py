@@ -15,10 +15,10 @@ from ._pinning import is_pinning
 from .order import Order
 from .steps import Chosen, Step
 
-__all__ = ["package_steps", "repair_steps"]
+__all__ = ["absent_step", "install_step", "package_steps", "repair_steps", "repository_steps"]
 
 
-def repair_steps(inventory: Inventory, order: Order, deliverer: Deliverer) -> list[Step]:
+def repair_steps(inventory: Inventory, order: Any, deliverer: Deliverer) -> list[Step]:
     """What a transaction that broke off left: packages that are not configured, and a pin of ours."""
     steps = []
     broken = inventory.packages.get("broken") or []
@@ -42,12 +42,12 @@ def package_steps(
     pinning = [one for one in request.install if is_pinning(one.name, deliverer)]
     wanted = [one for one in request.install if one not in pinning]
     others = [name for name in request.remove if is_pinning(name, deliverer)]
-    steps = [step for one in repositories for step in _repository(one, deliverer, order)]
+    steps = [step for one in repositories for step in repository_steps(one, deliverer)]
     # Its pin is a file below /etc, which outlives the package unless that is purged.
-    steps += [_absent(others, deliverer, order, "it pins another version", purge=True)] if others else []
+    steps += [absent_step(others, deliverer, order, "it pins another version", purge=True)] if others else []
     if pinning and any(change.name == pinning[0].name for change in closure.changes):
         alone = request._replace(erase=False)
-        steps.append(_install(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
+        steps.append(install_step(pinning, "the packages that follow have to find its pin", order, deliverer, alone, ()))
     steps += before
     path = order.own.transaction
     exact = dict(request.files).get(path)
@@ -55,14 +55,14 @@ def package_steps(
         steps.append(Step("file", f"write {path}", f"apt would take another version than {chosen.revision}",
                           {"path": path, "content": exact, "mode": "0644"}, undo=f"rm {path}"))
     if any(change.name not in {one.name for one in pinning} for change in closure.changes):  # a driver may lack nothing but its pin
-        steps.append(_install(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
+        steps.append(install_step(wanted, _reason(inventory, chosen), order, deliverer, request, closure.changes))
     if exact:
         steps.append(Step("file_absent", f"remove {path}", "the transaction is done", {"path": path}))
     left = [name for name in request.remove if name not in others]
-    return steps + ([_absent(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
+    return steps + ([absent_step(left, deliverer, order, f"it is not of driver {chosen.version}")] if left else [])
 
 
-def _repository(one: Repository, deliverer: Deliverer, order: Order) -> list[Step]:
+def repository_steps(one: Repository, deliverer: Deliverer) -> list[Step]:
     steps = []
     if one.key_path:
         values = {"path": one.key_path, "content": one.key, "fingerprint": one.fingerprint, "manager": deliverer.manager}
@@ -81,8 +81,8 @@ def _reason(inventory: Inventory, chosen: Chosen) -> str:
     return f"driver {version} is installed, {chosen.version} is wanted"
 
 
-def _install(
-    wanted: Sequence[Wanted], reason: str, order: Order, deliverer: Deliverer, request: Request, changes: Sequence[Change]
+def install_step(
+    wanted: Sequence[Wanted], reason: str, order: Any, deliverer: Deliverer, request: Request, changes: Sequence[Change]
 ) -> Step:
     values: dict[str, Any] = {
         "manager": deliverer.manager,
@@ -114,6 +114,9 @@ def _undo(deliverer: Deliverer, changes: Sequence[Change]) -> str:
     return "; ".join(lines)
 
 
-def _absent(names: Sequence[str], deliverer: Deliverer, order: Order, reason: str, purge: bool = False) -> Step:
+def absent_step(
+    names: Sequence[str], deliverer: Deliverer, order: Any, reason: str, purge: bool = False, disruptive: bool = False
+) -> Step:
+    """Remove packages."""
     values = {"manager": deliverer.manager, "names": list(names), "purge": purge, "lock_timeout": order.wait_for_lock}
-    return Step("packages_absent", f"remove {join(names)}", reason, values, slow=True)
+    return Step("packages_absent", f"remove {join(names)}", reason, values, disruptive, True)

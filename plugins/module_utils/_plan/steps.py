@@ -65,7 +65,7 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...] = ()
     reasons: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    chosen: Chosen | None = None
+    chosen: Any = None  # Chosen; of ROCm RocmChosen of rocm_steps.py
     packages: tuple[Any, ...] = ()  # Change of _packages.types: the whole transaction
     reboot_reasons: tuple[str, ...] = ()  # empty: no reboot is needed
     touches: Mapping[str, list[str]] = MappingProxyType({})

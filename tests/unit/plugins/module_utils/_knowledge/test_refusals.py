@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.gpufleet.node.plugins.module_utils._knowledge import refusals
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
-CODE = re.compile(r"[\"'](ND(?:-[A-Z0-9]+)+)[\"']")
+CODE = re.compile(r"[\"']((?:ND|RS)(?:-[A-Z0-9]+)+)[\"']")
 
 
 # Words that nobody has to give: commands of the node (_check/_commands.py and _plan/_refuse.py).
