@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.gpufleet.node.plugins.module_utils._evidence import load
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._gather import gather
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._inventory import Inventory
-from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE
+from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import MODPROBE, ROCM
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._own import NVIDIA as OWN
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_locks import parse_apt_preferences
 from ansible_collections.gpufleet.node.plugins.module_utils._inventory._package_text import upstream_version
@@ -134,7 +134,7 @@ def _repair(after: Inventory, step: Step) -> None:
 def _file(after: Inventory, step: Step) -> None:
     path, content = step.values["path"], step.values["content"]
     after.packages.setdefault("own_files", {})[path] = content
-    if path == OWN.record:
+    if path in (OWN.record, ROCM.record):
         after.packages["record"] = json.loads(content)
     elif path == MODPROBE:
         after.kernel["nouveau_blacklisted"] = True
@@ -144,22 +144,31 @@ def _file(after: Inventory, step: Step) -> None:
         locks += [{"kind": "apt_pin", "pattern": package, "path": path, "pin": pin, "priority": priority}
                   for package, pin, priority in parse_apt_preferences(content)]
     elif path.endswith(".sources"):
+        _without_source(after, path)
         for stanza in content.split("\n\n"):
             fields = dict(re.findall(r"(?m)^([A-Z][\w-]+): (.*)$", stanza))
             after.packages.setdefault("repositories", []).append(
                 {"id": path, "uris": fields["URIs"].split(), "suites": fields["Suites"].split(),
                  "components": fields.get("Components", "").split(), "enabled": True, "signed_by": fields.get("Signed-By"), "path": path})
     elif path.endswith(".repo"):
+        _without_source(after, path)
         uris = re.findall(r"(?m)^baseurl=(.*)$", content)
         after.packages.setdefault("repositories", []).append(
             {"id": path, "uris": uris, "suites": [], "components": [], "enabled": True, "signed_by": None, "path": path})
 
 
+def _without_source(after: Inventory, path: str) -> None:
+    """A file that is written anew says nothing of what it said before."""
+    sources = after.packages.setdefault("repositories", [])
+    sources[:] = [one for one in sources if one["path"] != path]
+
+
 def _gone(after: Inventory, step: Step) -> None:
     path = step.values["path"]
     after.packages.setdefault("own_files", {}).pop(path, None)
+    _without_source(after, path)
     after.packages["locks"] = [lock for lock in after.packages.get("locks") or () if lock["path"] != path]
-    if path == OWN.record:
+    if path in (OWN.record, ROCM.record):
         after.packages["record"] = None
 
 

@@ -144,7 +144,7 @@ def _packages(after: Inventory, plan: Plan) -> None:
         else:
             own = change.repository in ("trixie", "noble", "el9-base")
             maker = after.system["distribution"] if own else deliverer.maker if deliverer else None
-            installed[change.name] = {"version": change.after, "origin": maker, "architecture": "amd64", "source": change.name, "held": False}
+            installed[change.name] = {"version": change.after, "origin": maker, "architecture": "amd64", "source": change.name}
     locks = after.packages.get("locks") or ()
     for name, entry in installed.items():
         entry["held"] = any(holds(lock, name) for lock in locks)

@@ -162,8 +162,8 @@ def release_of_package(origin: str, package_version: str) -> str | None:
     """The release of ROCm that a package of an origin belongs to: "7.2.4.70204-93~24.04" → 7.2.4, "5.7.1-6+deb13u1" → 5.7.1,
     "10.0.0-4" → 10.0.0. None for another text; a driver's version says nothing of a release (rocm_drivers.driver_release)."""
     if _rows()[origin]["version"] == "stamp":
-        found = _STAMP.search(package_version)
-        number = int(found[1]) if found else 0
+        found = _STAMP.findall(package_version)  # the last of them: 7.2.53211.70204-93 has a number of its own before it
+        number = int(found[-1]) if found else 0
         return f"{number // 10000}.{number // 100 % 100}.{number % 100}" if number else None
     match = _LEADING.match(package_version)
     return match[1] if match else None

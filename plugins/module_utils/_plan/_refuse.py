@@ -13,6 +13,8 @@ from .steps import Refusal
 
 _REMOVE = {"suse": "sudo zypper remove", "el": "sudo dnf remove", "fedora": "sudo dnf remove"}
 
+_LIST = {"suse": "zypper search --details", "el": "dnf list --showduplicates", "fedora": "dnf list --showduplicates"}
+
 
 class _Typed(Words):
     """The words as they stand in a command that people copy: what a repository or a node says must not become a command."""
@@ -35,6 +37,8 @@ def refuse(
     if use:
         set_ = (f"{option}: {shlex.quote(value) if option != 'version' else _quoted(value)}" for option, value in use[0].items())
         given["set"] = _line(", ".join(set_))
+    if code.startswith("RS-"):
+        given.setdefault("policy", f"{_LIST.get(distribution(node), 'apt-cache policy')} rocm-core rocminfo amdrocm* amdgpu-dkms")
     given.setdefault("remove", _REMOVE.get(distribution(node), "sudo apt-get remove"))
     for key, text in row.defaults.items():
         if key not in given:

@@ -48,8 +48,8 @@ class Judged(NamedTuple):
 
     @property
     def listed(self) -> bool:
-        """Whether AMD's list of this release has the operating system, for every card."""
-        return all(found.system.status == "supported" for _device, found in self.cards)
+        """Whether AMD's list of this release has the operating system, for every card; also the one that it is built from."""
+        return all(found.system.status == "supported" or found.system.near for _device, found in self.cards)
 
 
 class Here(NamedTuple):

@@ -26,6 +26,7 @@ from .steps import Step
 __all__ = ["after_packages", "before_packages", "hold_text", "locks_of", "packages_after", "versions"]
 
 _HEAD = "# Written by gpufleet.node.rocm_stack (hold: true): changes here are undone by its next run.\n"
+_ONCE = "# Written by gpufleet.node.rocm_stack for one transaction.\n"
 _RECORD = "Explanation: {what}\nPackage: {names}\nPin: version {version}\nPin-Priority: {priority}\n"
 
 
@@ -71,8 +72,11 @@ def _of_driver(patterns: Iterable[str], name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def hold_text(inventory: Inventory, deliverer: Deliverer, changes: Iterable[Change], held: Iterable[str] = ()) -> str:
-    """Our file for apt, whole. held: names of the same release besides, which nobody may take from elsewhere."""
+def hold_text(
+    inventory: Inventory, deliverer: Deliverer, changes: Iterable[Change], held: Iterable[str] = (), priority: int = _hold.PRIORITY
+) -> str:
+    """Our file for apt, whole. held: names of the same release besides, which nobody may take from elsewhere. With a priority above 1000,
+    for one transaction, apt goes down to these versions as well."""
     there = packages_after(inventory, deliverer, changes)
     groups = versions(deliverer, there)
     row = rocm_delivery.delivery_of(deliverer.id)
@@ -82,8 +86,8 @@ def hold_text(inventory: Inventory, deliverer: Deliverer, changes: Iterable[Chan
             groups[releases[0]].append(name)
     groups = {pattern: sorted(names) for pattern, names in groups.items()}
     records = [_RECORD.format(what=f"{names[0]} and what belongs to it stay as they are", names=spelt(names), version=version,
-                              priority=_hold.PRIORITY) for version, names in sorted(groups.items())]
-    return _HEAD + "\n".join(records)
+                              priority=priority) for version, names in sorted(groups.items())]
+    return (_HEAD if priority == _hold.PRIORITY else _ONCE) + "\n".join(records)
 
 
 def locks_of(inventory: Inventory, order: RocmOrder, deliverer: Deliverer, changes: Sequence[Change]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ __all__ = ["after", "before", "busy", "no_gpu", "troubles"]
 def no_gpu(inventory: Inventory, order: RocmOrder) -> Refusal | None:
     """What to say of a node without an AMD GPU; None where there is one, and where PCI could not be read."""
     node = Node(inventory)
-    if node.amd or node.problems("pci"):
+    if any(device.get("vendor") == "amd" for device in node.devices) or node.problems("pci"):
         return None
     return refuse(node, "RS-NO-GPU", severity="critical" if order.when_no_gpu == "fail" else "warning")
 
@@ -74,9 +74,9 @@ def _place(node: Node, order: RocmOrder) -> Iterator[Refusal]:
 
 def _cards(node: Node) -> Iterator[Refusal]:
     """Cards that a guest has: without any other there is nothing to drive here."""
-    given = [device for device in node.amd if passed_through(device)]
+    given = [device for device in node.devices if device.get("vendor") == "amd" and passed_through(device)]
     for device in given:
-        yield refuse(node, "RS-PASSED-THROUGH", address(device), severity="warning" if len(given) < len(node.amd) else None,
+        yield refuse(node, "RS-PASSED-THROUGH", address(device), severity="warning" if node.amd else None,
                      gpu=name(device), driver=at(device, "pci.kernel_driver"))
 
 

@@ -29,7 +29,6 @@ __all__ = ["Found", "components_of", "gone_of", "request_for"]
 
 _FIRMWARE = "amdgpu-dkms-firmware"
 _ABOVE_ALL = 1001  # below that apt takes no older version of what a package depends on
-_ONCE = "# Written by gpufleet.node.rocm_stack for one transaction.\n"
 
 
 class Found(NamedTuple):
@@ -142,13 +141,26 @@ def request_for(
     wanted += [Wanted(name) for name in (*_firmware(inventory, deliverer, chosen, offer), *_tools(inventory, order, deliverer),
                                          *order.extra_packages) if name not in names]
     gone = gone_of(inventory, order, deliverer, chosen, wanted)
-    instead = _instead(deliverer, chosen, gone, offer)
-    wanted, gone = [*wanted, *instead], [name for name in gone if name not in {one.name for one in instead}]
+    moved = _other_release(inventory, order, deliverer, chosen)
+    theirs = [name for name in gone if name not in of_deliverer(inventory, deliverer)]
+    names = {one.name for one in wanted}
+    wanted += [one for one in _instead(deliverer, chosen, [*theirs, *moved], offer) if one.name not in names]
+    gone = sorted({*gone, *moved} - {one.name for one in wanted})
     there = installed(inventory)
     lower = any(one.version and one.name in there and one.name not in gone
                 and package_key(one.version) < package_key(str(there[one.name]["version"])) for one in wanted)
     request = Request(tuple(wanted), tuple(gone), downgrade=lower, erase=bool(gone), held=_covered(deliverer, chosen, offer))
     return request._replace(files=_files(inventory, order, deliverer, chosen, request))
+
+
+def _other_release(inventory: Inventory, order: RocmOrder, deliverer: Deliverer, chosen: RocmChosen) -> list[str]:
+    """Packages of the classic stream that are here of another release under the same names: all of them move, or go where the release has
+    them no more, since they work with those of their own release alone. Sets that stand side by side have other names."""
+    if chosen.stream != "legacy" or order.side_by_side:
+        return []
+    told = {name: rocm_delivery.release_of_package(deliverer.id, str(installed(inventory)[name]["version"]))
+            for name in of_deliverer(inventory, deliverer)}
+    return [name for name, release in told.items() if release and release != chosen.version and not name.endswith(release)]
 
 
 def _instead(deliverer: Deliverer, chosen: RocmChosen, gone: Iterable[str], offer: Offer) -> list[Wanted]:
@@ -202,10 +214,7 @@ def _files(
     coming = [*(Change("remove", name, None, None) for name in request.remove),
               *(Change("install", one.name, None, one.version) for one in request.install if one.version)]
     held = hold_text(inventory, deliverer, coming, request.held) if order.hold else None
-    once = None
-    if request.downgrade:
-        pins = [f"Package: {one.name}\nPin: version {one.version}\nPin-Priority: {_ABOVE_ALL}\n" for one in request.install if one.version]
-        once = _ONCE + "\n".join(pins)
+    once = hold_text(inventory, deliverer, coming, request.held, _ABOVE_ALL) if request.downgrade else None
     files: list[tuple[str, str | None]] = [(own.transaction, once), (own.preferences, held)]
     priority = priority_file(inventory, order, deliverer, chosen.version)
     return (*files, *priority) if priority else (*files, (f"{own.own_preferences}amd.pref", None))

@@ -201,6 +201,7 @@ def test_component(arguments: tuple[Any, ...], words: dict[str, Any], install: t
     ("origin", "text", "release"),
     [
         ("amd_classic_deb", "7.2.4.70204-93~24.04", "7.2.4"),
+        ("amd_classic_deb", "7.2.53211.70204-93~24.04", "7.2.4"),
         ("amd_classic_deb", "1.0.0.60403-128~22.04", "6.4.3"),
         ("amd_classic_deb", "3.5.1.70200-43~24.04", "7.2.0"),
         ("amd_classic_el", "1.0.0.60403-128.el9", "6.4.3"),
