@@ -134,10 +134,12 @@ def _holds(inventory: Inventory, order: RocmOrder, plan: Plan) -> None:
 
 # profile, options, the code of the refusal, words of its message, the first option that would do
 REFUSED: list[tuple[str, dict[str, Any], str, str, dict[str, str] | None]] = [
-    ("noble-radeon-vii-bare", {"version": "7.2"}, "RS-GPU-ENDED", "ROCm 6.3 is the last whose list has AMD Radeon VII", {"version": "6.3.3"}),
+    ("noble-radeon-vii-bare", {"version": "7.2"}, "RS-GPU-ENDED", "ROCm 6.3 is the last whose list has AMD Radeon VII",
+     {"version": "6.3.3"}),
     ("noble-rx6700xt-bare", {"version": "7.2"}, "RS-GPU-OVERRIDE", "HSA_OVERRIDE_GFX_VERSION=10.3.0", {"allow_unsupported_gpu": "true"}),
     ("noble-strix-halo-bare", {}, "RS-INBOX-TOO-OLD", "Linux drives gfx1151 since 6.18.4", None),
-    ("noble-mi300x8-bare", {"version": "7.2.9"}, "RS-VERSION-NOT-OFFERED", "AMD does not offer ROCm for version 7.2.9", {"version": "7.14.0"}),
+    ("noble-mi300x8-bare", {"version": "7.2.9"}, "RS-VERSION-NOT-OFFERED", "AMD does not offer ROCm for version 7.2.9",
+     {"version": "7.14.0"}),
     ("trixie-rx6800xt-bare", {"version": "7.2", "origin": "distribution"}, "RS-VERSION-NOT-OFFERED",
      "it has runtime 6.1.2; AMD's repository has 7.2.4", {"origin": "amd"}),
     ("trixie-rx6800xt-bare", {"components": ["hip"], "origin": "distribution"}, "RS-VERSION-NOT-OFFERED", "it has hip 5.7.1",
@@ -146,7 +148,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, dict[str, str] | None]] = [
      {"origin": "amd"}),
     ("noble-mi300x8-bare", {"version": "7.2", "driver": "dkms", "driver_version": "6.2"}, "RS-DRIVER-MISMATCH", "the pair of this release",
      {"driver_version": "30.30.4"}),
-    ("noble-mi300x8-bare", {"version": "7.2", "driver": "dkms", "driver_version": "99.1"}, "RS-DRIVER-UNKNOWN", "driver_version 99.1", None),
+    ("noble-mi300x8-bare", {"version": "7.2", "driver": "dkms", "driver_version": "99.1"}, "RS-DRIVER-UNKNOWN", "driver_version 99.1",
+     None),
     ("rocm-mixed-origin", {}, "RS-MIXED-ORIGIN", "amd_classic_deb (hip-runtime-amd, hsa-rocr and rocm-core) and ubuntu (rocminfo)",
      {"origin": "amd"}),
     ("jammy-mi210-bare", {"version": "6.4.4"}, "RS-NOT-OFFERED", "rocm-language-runtime and rocminfo", None),
@@ -175,7 +178,8 @@ def test_what_a_refusal_advises_serves_the_card(wish: str) -> None:
 CHANGED: list[tuple[str, list[str], Any]] = [
     ("container", ["RS-CONTAINER"], lambda node: node.system.update(container=True)),
     ("image", ["RS-OWNER-IMAGE"], lambda node: node.system.update(image_based=True)),
-    ("busy", ["RS-BUSY"], lambda node: node.health.update(gpu_holders=[{"pid": 4, "name": "python3", "path": "/dev/kfd", "service": False}])),
+    ("busy", ["RS-BUSY"], lambda node: node.health.update(
+        gpu_holders=[{"pid": 4, "name": "python3", "path": "/dev/kfd", "service": False}])),
     ("other vendor's jobs", [], lambda node: node.health.update(
         gpu_holders=[{"pid": 4, "name": "python3", "path": "/dev/nvidia0", "service": False}])),
     ("kubelet", ["RS-NOT-DRAINED-KUBELET"], lambda node: node.health.update(
@@ -319,8 +323,8 @@ def test_releases_side_by_side() -> None:
 DRIFT: list[tuple[str, Any, str]] = [
     ("the hold is gone", lambda node: (node.packages["own_files"].pop(HOLD), node.packages["locks"].clear(),
                                        [one.update(held=False) for one in node.packages["installed"].values()]), HOLD),
-    ("the hold says less", lambda node: node.packages["own_files"].update({HOLD: "Package: rocminfo\nPin: version 1*\nPin-Priority: 995\n"}),
-     HOLD),
+    ("the hold says less", lambda node: node.packages["own_files"].update(
+        {HOLD: "Package: rocminfo\nPin: version 1*\nPin-Priority: 995\n"}), HOLD),
 ]
 
 
