@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -20,6 +21,7 @@ _BLACKLISTED = re.compile(r"^[ \t]*(?:blacklist[ \t]+nouveau[ \t]*(?:#.*)?$|inst
                           r"|options[ \t]+nouveau[ \t](?:.*[ \t])?modeset=0\b)", re.MULTILINE)
 MODPROBE_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
                     "/lib/modprobe.d")
+_LINKS = 8  # of one path; one that leads in a circle has no end
 CODE_LIST = re.compile(r"(?:modprobe\.blacklist|module_blacklist|rd\.driver\.blacklist|rdblacklist)=(\S+)")
 
 
@@ -232,11 +234,29 @@ def _initramfs(source: Source, known: Inventory, kernel: dict[str, Any]) -> str 
 
 
 def _quiet_when_made(source: Source, image: str) -> bool:
-    """Whether the initramfs is younger than every file that keeps nouveau away: its makers put the files of modprobe.d into it, and to
-    list what is in it takes as long as all else of a look. The change of a file counts (ctime): packages bring old times along."""
-    quiet = [path for path in _nouveau_blacklisted(source)[1] if path.startswith(("/etc/", "/usr/lib/", "/lib/"))]
-    output = source.run("find", *quiet, "-newercc", image) if quiet else None
+    """Whether the initramfs was written after the last change of every file that keeps nouveau away: its makers put the files of modprobe.d
+    into it, and to list what is in it takes as long as all else of a look.
+
+    The change of a file counts (ctime): packages bring old times along. Of the image its content does (mtime): rights, labels and links
+    of an old one may be new. dracut leaves /etc out of an image that is made for any machine (hostonly=no, as cloud images have it).
+    """
+    dracut = "/initrd.img-" not in image or "dracut" in source.names("/usr/bin")
+    folders = ("/usr/lib/", "/lib/") if dracut else ("/etc/", "/usr/lib/", "/lib/")
+    quiet = [path for path in _nouveau_blacklisted(source)[1] if path.startswith(folders)]
+    changed = [one for path in quiet for one in _with_what_it_leads_to(source, path)]
+    output = source.run("find", *changed, "-newercm", image) if changed else None
     return output is not None and output.ok and not output.stdout and not output.stderr
+
+
+def _with_what_it_leads_to(source: Source, path: str) -> list[str]:
+    """A path and those that links lead to: Debian's files are links to alternatives, and find tells of each for itself."""
+    found = [path]
+    while len(found) < _LINKS:
+        target = source.link(found[-1])
+        if target is None:
+            break
+        found.append(posixpath.normpath(posixpath.join(posixpath.dirname(found[-1]), target)))
+    return found
 
 
 def _listing_tools(image: str) -> tuple[str, str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -342,22 +345,61 @@ def test_nouveau_in_an_initramfs_that_keeps_it_from_being_loaded(blacklist: str,
     assert initramfs_of(source) is loads
 
 
+def with_an_image(image: str, files: dict[str, Any], find: dict[str, Any] | None, links: dict[str, str] | None = None) -> bool | None:
+    """Whether an initramfs that has the module loads it, where `find` was asked for what is younger than it."""
+    commands = [command(f"{tool} {image}", "usr/lib/modules/x/nouveau.ko.xz\n") for tool in ("lsinitramfs", "lsinitrd")]
+    commands += [find] if find else []
+    source, _unused = node("kernel", files={**kernels(NEW), image: "", **files}, links=links or {}, commands=commands, wanted=("change",))
+    return initramfs_of(source)
+
+
+ETC, LIBRARY = "/etc/modprobe.d/n.conf", "/usr/lib/modprobe.d/n.conf"
+DRACUT_IMAGE = f"/boot/initramfs-{NEW}.img"
+
+
 @pytest.mark.parametrize(
-    ("blacklist", "answer", "rc", "loads"),
+    ("image", "blacklist", "answer", "rc", "loads"),
     [
-        ("/etc/modprobe.d/n.conf", "", 0, False),  # the image is younger: its maker has put the file into it
-        ("/etc/modprobe.d/n.conf", "/etc/modprobe.d/n.conf\n", 0, True),
-        ("/etc/modprobe.d/n.conf", "", 1, True),  # a find that does not know the question
-        ("/run/modprobe.d/n.conf", "", 0, True),  # of this boot only
-        ("/etc/modprobe.d/n.conf", None, 0, True),
+        (IMAGE, ETC, "", 0, False),  # the image is younger: its maker has put the file into it
+        (IMAGE, ETC, f"{ETC}\n", 0, True),
+        (IMAGE, ETC, "", 1, True),  # a find that does not know the question
+        (IMAGE, "/run/modprobe.d/n.conf", "", 0, True),  # of this boot only
+        (IMAGE, ETC, None, 0, True),
+        (DRACUT_IMAGE, LIBRARY, "", 0, False),
+        (DRACUT_IMAGE, ETC, "", 0, True),  # an image for any machine has nothing of /etc
     ],
 )
-def test_an_image_that_is_younger_than_what_keeps_nouveau_away(blacklist: str, answer: str | None, rc: int, loads: bool) -> None:
-    commands = [command(f"lsinitramfs {IMAGE}", "usr/lib/modules/x/nouveau.ko.xz\n")]
-    commands += [] if answer is None else [command(f"find {blacklist} -newercc {IMAGE}", answer, rc)]
-    files = {**kernels(NEW), IMAGE: "", blacklist: "blacklist nouveau\n"}
-    source, _unused = node("kernel", files=files, commands=commands, wanted=("change",))
-    assert initramfs_of(source) is loads
+def test_an_image_younger_than_what_keeps_nouveau_away(image: str, blacklist: str, answer: str | None, rc: int, loads: bool) -> None:
+    find = None if answer is None else command(f"find {blacklist} -newercm {image}", answer, rc)
+    assert with_an_image(image, {blacklist: "blacklist nouveau\n"}, find) is loads
+
+
+def test_an_image_of_dracut_has_nothing_of_etc_wherever_it_lies() -> None:
+    find = command(f"find {ETC} -newercm {IMAGE}", "")
+    assert with_an_image(IMAGE, {ETC: "blacklist nouveau\n", "/usr/bin/dracut": ""}, find) is True
+
+
+def test_what_links_lead_to_has_to_be_older_too() -> None:
+    """The alternatives of Debian's driver: the first link is as old as the installation, whatever was chosen or edited since."""
+    middle, last = "/etc/alternatives/glx--n.conf", "/etc/nvidia/n.conf"
+    links = {ETC: middle, middle: "../nvidia/n.conf"}
+    files = {last: "blacklist nouveau\n"}
+    assert with_an_image(IMAGE, files, command(f"find {ETC} {middle} {last} -newercm {IMAGE}", ""), links) is False
+    assert with_an_image(IMAGE, files, command(f"find {ETC} -newercm {IMAGE}", ""), links) is True
+
+
+def test_find_tells_what_was_changed_after_the_image_was_written(tmp_path: Path) -> None:
+    """The question in the words of the real program: rights of the image that change later make it no younger."""
+    image, file = tmp_path / "initrd", tmp_path / "n.conf"
+    image.write_text("")
+    file.write_text("blacklist nouveau\n")
+    os.utime(image, (1, 1))
+    os.utime(file, (0, 0))
+    image.chmod(0o600)
+    asked = ["find", str(file), "-newercm", str(image)]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == f"{file}\n"
+    os.utime(image)
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_the_initramfs_is_read_by_checks_of_nvidia_machines_only() -> None:
