@@ -47,8 +47,9 @@ class Delegating:
 
         The module that only looks is asked first: for a node that is as ordered its answer is the same, and it brings along half as much.
         """
-        if not self._undecided:
-            answer: dict[str, Any] = self._action._execute_module(f"{self._action._task.action}_state", dict(options), task_vars=self._vars)
+        look = f"{self._action._task.action}_state"
+        if not self._undecided and self._finds(look):
+            answer: dict[str, Any] = self._action._execute_module(look, dict(options), task_vars=self._vars)
             self._undecided = answer.get("status") == "undecided"
             if not self._undecided:
                 return answer
@@ -60,6 +61,11 @@ class Delegating:
         finally:
             task.check_mode = kept
         return answer
+
+    def _finds(self, module: str) -> bool:
+        """Whether a module is found by this name: not by every one that leads to our own, such as a redirect of another collection."""
+        loader = self._action._shared_loader_obj.module_loader
+        return bool(loader.find_plugin_with_context(module, collection_list=self._action._task.collections).resolved)
 
     def command(self, line: str) -> dict[str, Any]:
         """A command line run as the task's user on the node: {rc, stdout, stderr}."""

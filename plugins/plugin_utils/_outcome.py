@@ -19,7 +19,7 @@ _LONGEST = 600
 # apt only says that dpkg failed; why stands in what dpkg printed, the first error first and its reason on the next line.
 _CAUSE = re.compile(r"^dpkg: error .*(?:\n [ \t]*\S.*)?", re.MULTILINE)
 _KEPT_OF_ANSIBLE = ("failed", "msg", "exception", "module_stdout", "module_stderr", "rc", "warnings", "deprecations", "skipped",
-                    "skip_reason")
+                    "skip_reason", "ansible_facts")  # the interpreter that was found: the next task does not search again
 _KEPT = ("status", "plan", "before", "after", "verification", "findings", "text", "reboot_required", "reboot_reasons")
 
 

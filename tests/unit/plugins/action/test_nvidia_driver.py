@@ -95,11 +95,14 @@ def refused(*refusals: Refusal) -> dict[str, Any]:
 class Played:
     """A play of one task, with what came of it."""
 
-    def __init__(self, folder: Path, answers: list[dict[str, Any]], *options: str, arguments: Any = None, **keywords: Any) -> None:
+    def __init__(
+        self, folder: Path, answers: list[dict[str, Any]], *options: str, arguments: Any = None, look: bool = True, **keywords: Any
+    ) -> None:
         self.folder = folder
         (folder / "library").mkdir(exist_ok=True)
         (folder / "library" / "nvidia_driver.py").write_text(MODULE % str(folder / "asked"))
-        (folder / "library" / "nvidia_driver_state.py").write_text(STATE % str(folder / "asked"))
+        if look:
+            (folder / "library" / "nvidia_driver_state.py").write_text(STATE % str(folder / "asked"))
         (folder / "answers.json").write_text(json.dumps(answers))
         (folder / "asked").write_text("")
         (folder / "ansible.cfg").write_text("")
@@ -160,6 +163,18 @@ def test_nothing_to_do_is_one_execution_and_no_lease(tmp_path: Path) -> None:
     played = Played(tmp_path, [NOTHING])
     assert (played.result["changed"], len(played.asked), played.said) == (False, 1, [])
     assert not (tmp_path / "run").exists()
+
+
+def test_where_the_look_is_not_found_by_its_name_the_module_decides(tmp_path: Path) -> None:
+    """A copy of parts of the collection, or a name that another collection leads to ours."""
+    played = Played(tmp_path, [NOTHING], look=False)
+    assert (played.result.get("failed", False), played.result["status"], len(played.asked)) == (False, "nothing_to_do", 1)
+
+
+@pytest.mark.parametrize("plan", [NOTHING, refused(BUSY)], ids=["decided", "undecided"])
+def test_an_interpreter_that_was_found_is_known_to_the_next_task(tmp_path: Path, plan: dict[str, Any]) -> None:
+    played = Played(tmp_path, [plan], "-e", "ansible_python_interpreter=auto_silent")
+    assert played.result["ansible_facts"]["discovered_interpreter_python"].startswith("/")
 
 
 def test_the_module_is_always_run_in_check_mode(tmp_path: Path) -> None:
