@@ -231,8 +231,8 @@ ps://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 thing else: {words}","remedy":"{remove} {packages}\\nLook at what it says and asks before you agree.","reference":"http\
 s://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "ND-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
-e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
-r-installation-guide/"},
+e it from a backup, or remove it: what it named counts as somebody else's from then on, and is to be removed by hand.",\
+"reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "RS-NO-GPU":{"severity":"warning","message":"PCI shows no AMD GPU: there is nothing to install ROCm for","remedy":"lspc\
 i -d 1002:\\nLeave the host out of the play, or set when_no_gpu: fail where each host must have one.","reference":"http\
 s://rocm.docs.amd.com/projects/install-on-linux/en/latest/"},
@@ -361,8 +361,8 @@ ible/latest/reference_appendices/release_and_maintenance.html"},
 thing else: {words}","remedy":"{remove} {packages}\\nLook at what it says and asks before you agree.","reference":"http\
 s://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "RS-RECORD-BROKEN":{"severity":"critical","message":"{path} cannot be read: {error}","remedy":"sudo cat {path}\\nRestor\
-e it from a backup, or remove it and the packages by hand.","reference":"https://docs.nvidia.com/datacenter/tesla/drive\
-r-installation-guide/"},
+e it from a backup, or remove it: what it named counts as somebody else's from then on, and is to be removed by hand.",\
+"reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},
 "RS-NO-ROOT":{"severity":"critical","message":"the module runs as {user} and not as root: package state, locks and runn\
 ing jobs cannot be seen","remedy":"become: true\\nSet it for the task or the play.","reference":"https://docs.nvidia.co\
 m/datacenter/tesla/driver-installation-guide/"},

@@ -13,7 +13,7 @@ from .._packages.types import Remover
 from . import _hold, _preflight
 from ._configuration import initramfs_command
 from ._modprobe import BLACKLIST
-from ._node_state import SERVICES, family, has_program
+from ._node_state import SERVICES, family, has_program, record_trouble
 from ._refuse import refuse
 from ._removal import Removal, removal
 from .order import Order
@@ -77,9 +77,9 @@ _IRRELEVANT = ("ND-HELD", "ND-LOCKED-VERSION", "ND-MIXED-ORIGIN", "ND-RUNFILE", 
 
 
 def _without_record(node: Node, own: Own) -> Plan:
-    problem = next((one for one in node.problems("kept") if own.record in str(one.get("message"))), None)
-    if problem is not None:
-        return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", own.record, path=own.record, error=problem.get("message")),))
+    trouble = record_trouble(node, own.record)
+    if trouble is not None:
+        return Plan("refused", refusals=(refuse(node, "ND-RECORD-BROKEN", own.record, path=own.record, error=trouble),))
     version = node.get("nvidia.driver.installed_version")
     if not version:
         return Plan("nothing_to_do", reasons=("this collection has installed no driver here, and none is installed",))

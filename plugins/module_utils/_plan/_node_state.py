@@ -75,6 +75,12 @@ def packaged(node: Node) -> bool:
     return node.get("nvidia.driver.managed_by") in (None, "none", "packages")
 
 
+def record_trouble(node: Node, path: str, *codes: str) -> str | None:
+    """Why the record of ours, which is there, could not be read; codes: of problems that count, every one where none is named."""
+    found = (one for one in node.problems("kept") if path in str(one.get("message")) and (not codes or one.get("code") in codes))
+    return next((str(one.get("message")).replace(f"{path}: ", "", 1) for one in found), None)
+
+
 def secure(node: Node) -> bool:
     """Whether the kernel takes signed modules only."""
     return bool(node.get("kernel.secure_boot"))

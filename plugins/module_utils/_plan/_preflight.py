@@ -14,7 +14,7 @@ from .._knowledge import delivery
 from . import _preflight_build, _preflight_room
 from ._node_state import packaged, users
 from ._owners import OWNERS, owner_of, runfile_stays, serves_wish
-from ._preflight_shared import acknowledged, at_work, half_configured, jobs, managers, severe
+from ._preflight_shared import acknowledged, at_work, damaged_record, half_configured, jobs, managers, severe
 from ._preflight_shared import held as held_by_others
 from ._refuse import refuse
 from ._runfile import UNINSTALLER
@@ -29,8 +29,16 @@ def before(inventory: Any, order: Order, today: str | None = None) -> list[Refus
     today: YYYY-MM-DD, unused where no row has a date."""
     node = Node(inventory)
     return acknowledged(
-        order, [*_place(node), *_owned(node, order), *_cards(node), *_packages(node, order),
-                *at_work(order.own, node, order.wait_for_lock), *busy(inventory, order)]
+        order,
+        [
+            *_place(node),
+            *_owned(node, order),
+            *_cards(node),
+            *_packages(node, order),
+            *(damaged_record(order.own, node) if order.state != "absent" else ()),
+            *at_work(order.own, node, order.wait_for_lock),
+            *busy(inventory, order),
+        ],
     )
 
 

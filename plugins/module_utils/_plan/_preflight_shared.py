@@ -11,10 +11,11 @@ from typing import Any
 from .._check._node import Node, at, join
 from .._inventory._own import Own
 from ._hold import set_by
+from ._node_state import record_trouble
 from ._refuse import refuse
 from .steps import Refusal
 
-__all__ = ["acknowledged", "at_work", "half_configured", "held", "jobs", "managers", "ours", "severe"]
+__all__ = ["acknowledged", "at_work", "damaged_record", "half_configured", "held", "jobs", "managers", "ours", "severe"]
 
 
 def severe(order: Any, found: Iterable[Refusal]) -> list[Refusal]:
@@ -44,6 +45,13 @@ def half_configured(own: Own, node: Node) -> Iterator[Refusal]:
     broken = [str(package) for package in node.get("packages.broken") or ()]
     if broken:
         yield refuse(node, f"{own.codes}HALF-CONFIGURED", "packages", packages=join(broken))
+
+
+def damaged_record(own: Own, node: Node) -> Iterator[Refusal]:
+    """A record that is damaged, as a warning: a removal would not know what to take back. Without root it may only be hidden."""
+    trouble = record_trouble(node, own.record, "unreadable")
+    if trouble is not None:
+        yield refuse(node, f"{own.codes}RECORD-BROKEN", own.record, severity="warning", path=own.record, error=trouble)
 
 
 def held(

@@ -11,6 +11,7 @@ from .._inventory._own import Own
 from .._knowledge.delivery import Deliverer
 from . import _configuration
 from ._lacking import lacking, others_driver, reasons_of, stays
+from ._node_state import record_trouble
 from ._others import others_steps
 from ._owners import no_gpu, owner_serves, owner_words
 from ._pinning import holding
@@ -35,7 +36,9 @@ def satisfied(inventory: Inventory, order: Order, today: str | None = None) -> P
     if words:
         return Plan("nothing_to_do", reasons=(words,))
     there = stays(inventory, order, today)
-    if there is None or lacking(inventory, order, there) or _half_done(order.own, inventory) or _stops_the_next_change(inventory):
+    if there is None or lacking(inventory, order, there):
+        return None
+    if _half_done(order.own, inventory) or _stops_the_next_change(order.own, inventory):
         return None
     if settings(inventory, order, there.chosen, holding(inventory, there.deliverer)):
         return None
@@ -57,7 +60,8 @@ def _half_done(own: Own, inventory: Inventory) -> bool:
     return bool(packages.get("broken") or pinned or (packages.get("record") or {}).get("way_back"))
 
 
-def _stops_the_next_change(inventory: Inventory) -> bool:
-    """Whether there is what would stop the next change, and so is told while nothing has to change."""
-    mixed = any(one.code == "NV-MIXED-ORIGIN" for one in _packages.check(Node(inventory)))
-    return mixed or bool(inventory.packages.get("runfile"))
+def _stops_the_next_change(own: Own, inventory: Inventory) -> bool:
+    """Whether there is what would stop the next change, or a removal, and so is told while nothing has to change."""
+    node = Node(inventory)
+    mixed = any(one.code == "NV-MIXED-ORIGIN" for one in _packages.check(node))
+    return mixed or bool(inventory.packages.get("runfile")) or record_trouble(node, own.record, "unreadable") is not None

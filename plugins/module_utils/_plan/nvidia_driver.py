@@ -36,8 +36,8 @@ from .steps import Chosen, Plan, Refusal, Step
 __all__ = ["Attempt", "Selected", "assess", "attempts", "choose", "plan", "predict", "remove", "select"]
 
 
-# What would stop the next change is told while nothing has to change, too.
-_NEXT_TIME = ("ND-RUNFILE", "ND-MIXED-ORIGIN")
+# What would stop the next change, or a removal, is told while nothing has to change, too.
+_NEXT_TIME = ("ND-RUNFILE", "ND-MIXED-ORIGIN", "ND-RECORD-BROKEN")
 
 
 class Selected(NamedTuple):

@@ -73,7 +73,28 @@ def _mixed(inventory: Inventory) -> None:
     inventory.packages["installed"][name]["origin"] = "nvidia"
 
 
-@pytest.mark.parametrize("change", [_broken, _way_back, _pinned, _no_hold, _other_settings, _new_kernel, _runfile, _mixed])
+def _damaged_record(inventory: Inventory, code: str = "unreadable") -> None:
+    inventory.packages["record"] = None
+    inventory.problems.append({"source": "kept", "code": code, "message": f"{OWN.record}: no record of schema version 1"})
+
+
+@pytest.mark.parametrize(
+    "change", [_broken, _way_back, _pinned, _no_hold, _other_settings, _new_kernel, _runfile, _mixed, _damaged_record]
+)
 def test_another_node(inventory: Inventory, change: Any) -> None:
     change(inventory)
     assert satisfied(inventory, order_of()) is None
+
+
+@pytest.mark.parametrize("options", [{}, {"state": "latest"}])
+def test_a_damaged_record_is_told_while_nothing_has_to_change(inventory: Inventory, options: dict[str, Any]) -> None:
+    _damaged_record(inventory)
+    plan = Laboratory(inventory, order_of(**options), offer("trixie")).run()
+    told = [(one.code, one.severity, one.message) for one in plan.refusals]
+    assert told[:1] == [("ND-RECORD-BROKEN", "warning", f"{OWN.record} cannot be read: no record of schema version 1")]
+    assert (plan.status, plan.steps) == ("nothing_to_do", ())
+
+
+def test_a_record_that_only_root_can_read_is_no_damaged_one(inventory: Inventory) -> None:
+    _damaged_record(inventory, "not_permitted")
+    assert satisfied(inventory, order_of()) is not None
