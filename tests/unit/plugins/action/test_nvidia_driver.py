@@ -96,7 +96,7 @@ class Played:
     """A play of one task, with what came of it."""
 
     def __init__(
-        self, folder: Path, answers: list[dict[str, Any]], *options: str, arguments: Any = None, look: bool = True, **keywords: Any
+        self, folder: Path, answers: list[dict[str, Any]], *options: str, arguments: Any = None, look: Any = True, **keywords: Any
     ) -> None:
         self.folder = folder
         (folder / "library").mkdir(exist_ok=True)
