@@ -93,19 +93,23 @@ class RocmLaboratory:
             archive = self._archive([], everything=True)
             manager = "apt" if self.inventory.packages.get("manager") == "dpkg" else "dnf"
             return rocm_stack.remove(self.inventory, self.order, PackagesThere(packages_there(installed, archive, asked), manager))
-        found = rocm_stack.select(self.inventory, self.order, self._ask, TODAY)
+        found = self.select()
         if isinstance(found, list):
             return Plan("refused", refusals=tuple(found))
-        archive = self._archive(self._folders(found.attempt))
+        archive = self._archive(self.folders(found.attempt))
         origins = {one.origin for one in archive.offer.candidates if one.origin}
         request = found.request
         closure = Resolver(archive, installed, request, origins).run() if request.install or request.remove else Closure(())
         repositories = tuple(one._replace(key="KEY", fingerprint="F" * 40) for one in found.attempt.repositories)
         return rocm_stack.plan(self.inventory, self.order, found.attempt.deliverer, found.chosen, request, closure, repositories, TODAY)
 
+    def select(self) -> Any:
+        """What is to be had, with its transaction; or refusals."""
+        return rocm_stack.select(self.inventory, self.order, self._ask, TODAY)
+
     def _ask(self, attempt: Any) -> Offer:
         self.asked.append(attempt.deliverer.id)
-        offered = self._archive(self._folders(attempt)).offer
+        offered = self._archive(self.folders(attempt)).offer
         fits = tuple(one for one in offered.candidates if any(fnmatch.fnmatchcase(one.name, each) for each in attempt.deliverer.patterns))
         return offered._replace(candidates=fits)
 
@@ -114,7 +118,13 @@ class RocmLaboratory:
         manager = "apt" if self.inventory.packages.get("manager") == "dpkg" else "zypper" if "sles" in str(self.inventory.system) else "dnf"
         return Archive(Offer(manager, (*self.own.offer.candidates, *mine)), {**self.own.conflicts, **self.conflicts})
 
-    def _folders(self, attempt: Any) -> list[str]:
+    def candidates(self) -> dict[tuple[str, str], dict[str, str]]:
+        """What each package of a name and version depends on, as a field for dpkg's database."""
+        every = self._archive([], everything=True).offer.candidates
+        return {(one.name, one.version): {"Depends": ", ".join(words.replace("|", " | ") for words in one.depends)}
+                for one in every if one.depends}
+
+    def folders(self, attempt: Any) -> list[str]:
         """The folders of AMD's hosts that the node has, and those that are to be added in the place of ours of the same names."""
         written = {one.path: one.content for one in attempt.repositories}
         texts = list(written.values())

@@ -8,12 +8,13 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from apt_node import MISSING, Key, Node, keys
 from packagerepo import deb
 from packagerepo.description import load
+from planlab.rocm import RocmLaboratory, rocm_apply, rocm_machine, rocm_order
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not on this machine: {', '.join(MISSING)}")
 
@@ -56,7 +57,7 @@ class Machine:
         self.node.folder.joinpath("keys/all.asc").write_text(key.public)
         suites = {"ubuntu-24.04": "noble noble-updates", "ubuntu-22.04": "jammy jammy-updates", "debian-13": "trixie"}
         lines = [(f"{archives / system}", suites[system], "main universe" if "ubuntu" in system else "main")]
-        lines += [(f"{archives / name}/{place}", "stable" if name.startswith("amd-") else suites[system].split()[0], "main")
+        lines += [(f"{archives / name}/{place}", {NOBLE: "noble", JAMMY: "jammy"}.get(name, "stable"), "main")
                   for name, place in sources]
         self.node.etc("sources.list.d/all.sources", "\n".join(
             f"Types: deb\nURIs: file:{where}\nSuites: {suite}\nComponents: {components}\nSigned-By: {self.node.folder}/keys/all.asc\n"
@@ -196,3 +197,60 @@ def test_two_series_and_the_classic_release_have_no_conflict_that_apt_knows(tmp_
     machine = Machine(tmp_path / "n", archives, key, "ubuntu-24.04", (NOBLE, "rocm/apt/7.2.4"), ("amd-ubuntu2404", core), pin=True)
     said = machine.would("install", "rocm-hip-runtime", "amdrocm10.0-gfx1030", "amdrocm10.1-gfx1030")
     assert (said.code, said.removed) == (0, set())
+
+
+BARE, DEBIAN = "noble-mi300x8-bare", "trixie-rx6800xt-bare"
+INBOX = {"driver": "inbox"}
+# a host, what was done there before, the order, names that have to go
+PLANNED: list[tuple[str, list[dict[str, Any]], dict[str, Any], set[str]]] = [
+    (BARE, [], {"version": "7.2", "components": ["hip", "opencl", "smi"], **INBOX}, set()),
+    (BARE, [], {"version": "7.2", "components": ["runtime"], "driver": "dkms"}, set()),
+    (BARE, [], {"version": "10.1", "components": ["hip", "opencl", "smi"], **INBOX}, set()),
+    (BARE, [], {"version": "10.1", "components": ["ml"], **INBOX}, set()),
+    (BARE, [{"version": "6.4.3", **INBOX}], {"version": "7.2", "components": ["hip"], **INBOX}, set()),
+    (BARE, [{"version": "7.2", **INBOX}], {"version": "6.4.3", "allow_downgrade": True, **INBOX}, set()),
+    (BARE, [{"version": "7.2", "components": ["hip"], **INBOX}], {"version": "10.1", **INBOX}, {"rocm-core", "hip-runtime-amd"}),
+    (BARE, [{"version": "10.1", **INBOX}], {"version": "7.2", "allow_downgrade": True, **INBOX}, {"amdrocm-runtime10.1"}),
+    (BARE, [{"version": "7.1.1", "side_by_side": True, **INBOX}], {"version": "7.2", "side_by_side": True, **INBOX}, set()),
+    (BARE, [{"version": "7.2", **INBOX}], {"version": "7.2", "side_by_side": True, **INBOX}, {"rocm-core", "hsa-rocr"}),
+    (DEBIAN, [{}], {"version": "7.2", "origin": "amd", **INBOX}, {"libhsa-runtime64-1", "libhsakmt1"}),
+    (DEBIAN, [{}], {"version": "10.1", "origin": "amd", **INBOX}, {"libhsa-runtime64-1", "rocminfo"}),
+]
+
+
+@pytest.mark.parametrize(("profile", "before", "options", "gone"), PLANNED)
+def test_apt_does_what_a_plan_says(
+    tmp_path: Path, archives: Path, key: Key, profile: str, before: list[dict[str, Any]], options: dict[str, Any], gone: set[str]
+) -> None:
+    """The transaction of a plan, with the preferences as it leaves them."""
+    inventory = rocm_machine(profile, ())
+    for one in before:
+        inventory = rocm_apply(inventory, RocmLaboratory(inventory, rocm_order(**one)).run())
+    laboratory = RocmLaboratory(inventory, rocm_order(**options))
+    found = laboratory.select()
+    system = "debian-13" if profile == DEBIAN else "ubuntu-24.04"
+    roots = {"rocm/core": NEW_STREAM[system.partition("-")[0]], "rocm/apt": NOBLE, "graphics": NOBLE, "amdgpu": NOBLE}
+    sources = [(root, place) for place in laboratory.folders(found.attempt) for start, root in roots.items() if place.startswith(start)]
+    machine = Machine(tmp_path / "n", archives, key, system, *sources)
+    every = laboratory.candidates()
+    for name in ("pciutils", "libgcc-13-dev", "libstdc++-13-dev"):  # which come with the packages that are there
+        machine.node.install(name, "99")
+    for name, entry in inventory.packages["installed"].items():
+        if name not in ROOT:
+            machine.node.install(name, str(entry["version"]), **every.get((name, entry["version"]), {}))
+    for path, text in found.request.files:
+        if text:
+            machine.node.etc(f"preferences.d/{path.rpartition('/')[2]}", text)
+    lower = ["--allow-downgrades"] if found.request.downgrade else []
+    said = machine.would("install", *lower, *(f"{one.name}={one.version}" if one.version else one.name for one in found.request.install),
+                         *(f"{name}-" for name in found.request.remove))
+    assert said.code == 0, said.text
+    assert gone <= said.removed == set(found.request.remove)
+    installed = {name: entry["version"] for name, entry in inventory.packages["installed"].items()}
+    there = {name: version for name, version in {**installed, **said.installed}.items() if name not in said.removed}
+    assert {one.name: there.get(one.name) for one in found.request.install if one.version} == {
+        one.name: one.version for one in found.request.install if one.version}
+    stamps = {"6.4.3": "60403", "7.2.4": "70204"}
+    mixed = [name for name, version in there.items() for release, stamp in stamps.items()
+             if f".{stamp}-" in version and release != found.chosen.version and not options.get("side_by_side")]
+    assert mixed == []
