@@ -39,9 +39,17 @@ def parse_record(text: str) -> dict[str, Any]:
         raise ValueError("files has something else than absolute paths")
     if not all(isinstance(one, dict) for key in ("repositories", "locks", "way_back") for one in record[key]):
         raise ValueError("repositories, locks or way_back has something else than objects")
+    if not all(isinstance(version, str) for version in record["packages"].values()) or not _names(record.get("asked", [])):
+        raise ValueError("packages or asked has something else than names and versions")
+    if not all(_names(one.get("patterns", [])) for one in record["locks"]):
+        raise ValueError("locks has something else than patterns")
     if not all(isinstance(one.get("undo"), str) and isinstance(one.get("packages", {}), dict) for one in record["way_back"]):
         raise ValueError("way_back has something else than commands")
     return record
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def read(source: Source, known: Inventory) -> dict[str, Any]:
