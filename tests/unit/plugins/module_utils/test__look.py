@@ -176,7 +176,7 @@ def with_all_else(inventory: Inventory) -> Inventory:
 
 @pytest.mark.parametrize("distribution", SOURCES)
 def test_what_it_does_not_read_decides_nothing(distribution: str) -> None:
-    """On a node that is as ordered, and where one thing is not known of it: what the look decides is said with all that can be read, too."""
+    """On a node that is as ordered, and where one thing is not known of it: what the look decides holds with all that can be read, too."""
     node = as_the_look_reads(as_ordered(distribution))
     assert decided(node) is not None, "no node that is as ordered takes a second look"
     paths = [(name, *path) for name in ("nvidia", "kernel", "system", "health") for path in leaves(getattr(node, name))]
