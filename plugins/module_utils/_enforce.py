@@ -226,7 +226,8 @@ class _Shop:
 
         if not repository.key_path or repository.key:
             return repository
-        own, wanted = self._order.repository_key, repository.fingerprint
+        wanted = repository.fingerprint
+        own = self._order.repository_key if wanted is None else None  # a maker's repositories may have keys that the operator's is not
         if own is None and not wanted:
             raise self._refused("KEY-UNKNOWN", who, origin=who)
         where = own or repository.key_url

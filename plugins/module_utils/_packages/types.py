@@ -22,7 +22,7 @@ class Repository(NamedTuple):
 
     path and content are those of the file (deb822 .sources, .repo); key_path and key (ASCII armour) are empty where the
     repository uses a key that the node has already. Until the key was fetched, key_url says where it lies and fingerprint which one
-    it is to be (None: nobody reliable told it); then fingerprint is that of the key.
+    it is to be (None: nobody reliable told it, or it is the operator's); then fingerprint is that of the key.
     """
 
     id: str

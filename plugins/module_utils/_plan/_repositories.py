@@ -164,7 +164,7 @@ def _vendor(order: Order, deliverer: Deliverer, own: list[Mapping[str, Any]]) ->
         return []
     name = f"gpufleet-{deliverer.id.replace('_', '-')}"
     priority = order.repository_priority or deliverer.repository.get("priority")
-    key = (f"{url}{deliverer.repository.get('key')}", deliverer.repository.get("fingerprint"))
+    key = (f"{url}{deliverer.repository.get('key')}", None if order.repository_key else deliverer.repository.get("fingerprint"))
     if deliverer.manager == "apt":
         key_path = f"/usr/share/keyrings/{name}.asc"
         content = f"{_MARK}Types: deb\nURIs: {url}\nSuites: /\nSigned-By: {key_path}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._check._node import Node, at
+from .._check._node import Node, at, version_key
 from .._inventory._inventory import Inventory
 from .._inventory._module_file import INBOX
 from .._packages.types import Change
@@ -19,7 +19,26 @@ from .rocm_order import RocmOrder
 from .rocm_steps import RocmChosen
 from .steps import Step
 
-__all__ = ["module_steps", "reboot_reasons"]
+__all__ = ["default_steps", "module_steps", "reboot_reasons"]
+
+# What update-alternatives calls the links to a release, and where below the release they lead (AMD's packages set them).
+_LINKS = {"legacy": (("rocm", ""),), "therock": (("core", ""), ("rocm-bin", "/bin"), ("rocm-lib", "/lib"), ("rocm-llvm", "/llvm"))}
+
+
+def default_steps(inventory: Inventory, order: RocmOrder, chosen: RocmChosen, changes: Sequence[Change]) -> list[Step]:
+    """Of releases side by side the wished one becomes the default; the packages' own scripts take the newest."""
+    installs = Node(inventory).items("amd.installs")
+    mine = [one for one in installs if one.get("version") == chosen.version]
+    newer = [one for one in installs if version_key(one.get("version")) > version_key(chosen.version)]
+    late = any(not one.get("default") for one in mine) or (bool(changes) and not mine and bool(newer))
+    series = ".".join(chosen.version.split(".")[:2])
+    linked = chosen.stream == "legacy" or f"amdrocm-core{series}" in "".join(installed_after(Node(inventory), changes))
+    if not order.side_by_side or not late or not linked:
+        return []
+    root = f"/opt/rocm-{chosen.version}" if chosen.stream == "legacy" else f"/opt/rocm/core-{series}"
+    return [Step("command", f"make {root}{below} the default", f"version asks for {chosen.version}",
+                 {"argv": ["update-alternatives", "--set", name, f"{root}{below}"]}, undo=f"update-alternatives --auto {name}")
+            for name, below in _LINKS.get(str(chosen.stream), ())]
 
 
 def module_steps(inventory: Inventory, order: RocmOrder, chosen: RocmChosen, changes: Sequence[Change]) -> list[Step]:

@@ -54,8 +54,9 @@ def after(inventory: Inventory, order: RocmOrder, chosen: RocmChosen, request: R
     """What is known once a release is chosen and its transaction resolved."""
     node = Node(inventory)
     if closure.error is not None:
-        words = closure.error
-        return acknowledged(order, [refuse(node, "RS-TRANSACTION", "packages", version=chosen.version, wish=order.wish, words=words)])
+        names = [*(package for several in makers(inventory, around(inventory)).values() for package in several), DRIVER]
+        told = refuse(node, "RS-TRANSACTION", "packages", version=chosen.version, wish=order.wish, words=closure.error)
+        return acknowledged(order, [told, *held(order.own, node, names)])
     changed = [str(change.name) for change in closure.changes if change.action not in ("install", "reinstall")]
     return acknowledged(order, [*_not_reached(node, inventory, chosen, request, closure), *_others(node, inventory, request, closure),
                                 *_lower(node, inventory, order, chosen, closure), *_headers(node, chosen, closure),
@@ -146,9 +147,20 @@ def _headers(node: Node, chosen: RocmChosen, closure: Closure) -> Iterator[Refus
             yield refuse(node, "RS-NO-HEADERS", f"kernel {release}", kernel=release, package=package)
 
 
+# What helps where the kernel says that the compute driver leaves a card out, or serves it by half.
+_ADVICE = {
+    "no_pcie_atomics": "this slot or its switch has no PCIe atomics: put the card into one of the processor's own slots",
+    "iommu_failed": "set iommu=pt on the kernel's command line, or switch the IOMMU on in the firmware",
+    "small_bar": "switch on Above 4G Decoding and Resizable BAR in the firmware",
+    "firmware_missing": "install the distribution's firmware of AMD GPUs",
+}
+
+
 def troubles(inventory: Inventory, version: str) -> list[str]:
-    """Known trouble of the platform with the node's targets and a release, in words."""
-    node, told = Node(inventory), []
+    """What the kernel tells of the cards, and known trouble of the platform with the node's targets and a release, in words."""
+    node = Node(inventory)
+    told = [f"{hint.get('message')}{f': {advice}' if (advice := _ADVICE.get(str(hint.get('kind')))) else ''}"
+            for hint in node.items("amd.hints")]
     for gfx in sorted({str(device.get("gfx_target")) for device in boards(node) if device.get("gfx_target")}):
         for one in rocm.trouble(gfx, version):
             mended = f"; mended in {one.mended}" if one.mended else f"; mended with ROCm {one.mended_rocm}" if one.mended_rocm else ""

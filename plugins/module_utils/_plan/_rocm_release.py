@@ -35,13 +35,13 @@ def pick(inventory: Inventory, order: RocmOrder, vendors: Sequence[Deliverer], t
     the system before others, and of these the newest. A preview only where the wish names it. Never down unasked."""
     node = Node(inventory)
     every = _delivered(inventory, vendors)
-    serving = [(one, who, judge(inventory, one)) for one, who in every]
-    fits = [entry for entry in serving if order.wish.allows(entry[0]) and _asked(order, entry[0])]
+    fits = [(one, who, judge(inventory, one)) for one, who in every if order.wish.allows(one) and _asked(order, one)]
     if not fits:
         return [_not_known(node, order, [one for one, _who in every])]
     good = [entry for entry in fits if not entry[2].bad]
     if not good:
-        return cards_refused(node, order, fits[-1][2], [one for one, _who, judged in serving if not judged.bad and _asked(order, one)])
+        others = [one for one, _who in every if _asked(order, one) and not judge(inventory, one).bad]
+        return cards_refused(node, order, fits[-1][2], others)
     mine = there.release if there and there.deliverer.kind == "vendor" and not order.side_by_side else None
     if mine and order.state == "present":
         kept = [entry for entry in good if entry[0] == mine]

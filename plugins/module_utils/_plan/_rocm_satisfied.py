@@ -10,7 +10,7 @@ from .._inventory._inventory import Inventory
 from . import _rocm_hold
 from ._rocm_access import access_steps, environment_steps, login_reasons, users_refused
 from ._rocm_here import around, judge, makers
-from ._rocm_module import module_steps, reboot_reasons
+from ._rocm_module import default_steps, module_steps, reboot_reasons
 from ._rocm_preflight import no_gpu, troubles
 from ._rocm_release import unofficial
 from ._rocm_repositories import priority_steps
@@ -50,6 +50,7 @@ def settings(inventory: Inventory, order: RocmOrder, there: There) -> list[Step]
         *priority_steps(inventory, order, deliverer, chosen.version, False),
         *_rocm_hold.before_packages(inventory, order, deliverer, ()),
         *_rocm_hold.after_packages(inventory, order, deliverer, chosen, ()),
+        *default_steps(inventory, order, chosen, ()),
         *module_steps(inventory, order, chosen, ()),
         *access_steps(inventory, order),
         *environment_steps(inventory, chosen.override, order.allow_unsupported_gpu),

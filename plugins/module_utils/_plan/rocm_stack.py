@@ -18,7 +18,7 @@ from ._refuse import refuse
 from ._rocm_access import access_steps, environment_steps, login_reasons
 from ._rocm_driver import choose_driver
 from ._rocm_here import Here, around, here, judge, targets
-from ._rocm_module import module_steps, reboot_reasons
+from ._rocm_module import default_steps, module_steps, reboot_reasons
 from ._rocm_release import cards_refused, pick, unofficial
 from ._rocm_repositories import RocmAttempt, priority_steps, repositories_of, stale_repositories
 from ._rocm_request import Found, components_of, request_for
@@ -231,8 +231,9 @@ def plan(
 def _configured(
     inventory: Inventory, order: RocmOrder, deliverer: Deliverer, chosen: RocmChosen, changes: Sequence[Change]
 ) -> list[Step]:
-    return [*_rocm_hold.after_packages(inventory, order, deliverer, chosen, changes), *module_steps(inventory, order, chosen, changes),
-            *access_steps(inventory, order), *environment_steps(inventory, chosen.override, order.allow_unsupported_gpu)]
+    return [*_rocm_hold.after_packages(inventory, order, deliverer, chosen, changes), *default_steps(inventory, order, chosen, changes),
+            *module_steps(inventory, order, chosen, changes), *access_steps(inventory, order),
+            *environment_steps(inventory, chosen.override, order.allow_unsupported_gpu)]
 
 
 def reasons_of(inventory: Inventory, chosen: RocmChosen, driver: Sequence[str]) -> list[str]:

@@ -314,6 +314,11 @@ def test_releases_side_by_side() -> None:
     there = {name for name in inventory.packages["installed"] if name.startswith("rocm-core")}
     assert there == {"rocm-core7.1.1", "rocm-core7.2.4"}
     assert planned(inventory, version="7.1.1", **options).status == "nothing_to_do"
+    inventory.amd["installs"] = [{"path": f"/opt/rocm-{one}", "version": one, "stream": "classic", "default": one == "7.2.4"}
+                                 for one in ("7.1.1", "7.2.4")]
+    older = planned(inventory, version="7.1.1", **options)
+    assert [step.values["argv"] for step in older.steps if step.kind == "command"] == [
+        ["update-alternatives", "--set", "rocm", "/opt/rocm-7.1.1"]]
     single = after("noble-mi300x8-bare", {"version": "7.2", "driver": "inbox"})
     moved = planned(single, version="7.2", **options)
     assert "rocm-core" in gone(moved)
@@ -346,6 +351,18 @@ def test_a_package_that_is_gone_comes_back() -> None:
 def test_hold_false_takes_the_hold_back() -> None:
     plan = planned(after("trixie-rx6800xt-bare", {}), hold=False)
     assert [step.values["path"] for step in plan.steps if step.kind == "file_absent"] == [HOLD]
+
+
+def test_what_the_kernel_says_comes_with_advice() -> None:
+    inventory = copy.deepcopy(fresh("trixie-rx6800xt-bare"))
+    inventory.amd["hints"] = [{"kind": "no_pcie_atomics", "device_id": "73bf", "pci": None, "message": "PCI rejects atomics 730<0"}]
+    assert any(reason.startswith("PCI rejects atomics 730<0: this slot") for reason in planned(inventory).reasons)
+
+
+def test_a_hold_of_somebody_else_is_named() -> None:
+    inventory = copy.deepcopy(after("noble-mi300x8-bare", {"version": "6.4.3", "driver": "inbox", "hold": False}))
+    inventory.packages["installed"]["rocm-core"]["held"] = True
+    assert codes(planned(inventory, version="7.2", driver="inbox")) == ["RS-HELD"]
 
 
 def test_latest_stays_in_the_stream_that_is_there() -> None:
