@@ -281,9 +281,9 @@ ects/install-on-linux/en/latest/","defaults":{"set":"driver: auto"}},
 "RS-INBOX-TOO-OLD":{"severity":"critical","message":"the kernel's own driver does not do for ROCm {version}: {reason}",\
 "remedy":"{set}\\nLinux {kernel} or newer would do. AMD's driver packages do not serve the GPU of an APU.","reference":\
 "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defaults":{"set":"uname -r"}},
-"RS-BLACKLISTED":{"severity":"critical","message":"{path} keeps amdgpu from being loaded: {line}","remedy":"sudoedit {p\
-ath}\\nRemove that line where nobody needs it, and rebuild the initramfs.","reference":"https://rocm.docs.amd.com/proje\
-cts/install-on-linux/en/latest/"},
+"RS-BLACKLISTED":{"severity":"critical","message":"{path} keeps amdgpu from being loaded: {line}","remedy":"sudoedit {f\
+ile}\\nRemove that line where nobody needs it, and rebuild the initramfs (the boot loader's configuration for the comma\
+nd line).","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/latest/","defaults":{"file":"{path}"}},
 "RS-NOT-OFFERED":{"severity":"critical","message":"{origin} does not offer {packages}","remedy":"{policy}\\nCompare the\
  repository with its maker's, or set mirror to a complete one.","reference":"https://rocm.docs.amd.com/projects/install\
 -on-linux/en/latest/"},

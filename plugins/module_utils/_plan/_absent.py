@@ -10,7 +10,7 @@ from typing import Any
 from .._check._node import Node, join
 from .._inventory._own import MODPROBE, Own
 from .._packages.types import Remover
-from . import _hold, _preflight
+from . import _locks, _preflight
 from ._configuration import initramfs_command
 from ._modprobe import BLACKLIST
 from ._node_state import SERVICES, family, has_program, record_trouble
@@ -93,7 +93,7 @@ def _steps(node: Node, order: Order, record: dict[str, Any], gone: Removal, mana
     """In the order that leaves a working node wherever it breaks off: locks, daemons, packages, repositories, files, record."""
     files: dict[str, str] = node.get("packages.own_files") or {}
     reason = "this collection set it up"
-    steps = _hold.unlock(node, _locks(node, record), reason)
+    steps = _locks.unlock(node, _recorded(node, record), reason)
     steps += _streams(node, record)
     if gone.names:
         steps += _stop(node)
@@ -145,8 +145,8 @@ def _record(own: Own, kept: list[str]) -> list[Step]:
     return [Step("file", f"write {own.record}", f"{join(kept)} is left", {"path": own.record, "content": content, "mode": "0600"})]
 
 
-def _locks(node: Node, record: dict[str, Any]) -> list[dict[str, Any]]:
-    return _hold.set_by(node, (str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())))
+def _recorded(node: Node, record: dict[str, Any]) -> list[dict[str, Any]]:
+    return _locks.set_by(node, (str(pattern) for lock in record.get("locks") or () for pattern in lock.get("patterns", ())))
 
 
 def _streams(node: Node, record: dict[str, Any]) -> list[Step]:

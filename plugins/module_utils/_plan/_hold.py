@@ -5,18 +5,14 @@ own words; and what takes it back."""
 
 from __future__ import annotations
 
-import fnmatch
-import re
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._check._node import Node
-from .._inventory._package_locks import VERSIONLOCK
 from .._knowledge.delivery import Deliverer, package_sets
 from .._knowledge.delivery import deliverer as deliverer_of
+from ._locks import dnf5, lacks_plugin, lock_steps, set_by, unlock
 from ._names import says_enough, spelt
-from ._node_state import has_program
 from .order import Order
 from .steps import Chosen, Step
 
@@ -109,75 +105,10 @@ def after_packages(node: Node, order: Order, chosen: Chosen, deliverer: Delivere
     return lock_steps(node, locks_of(order, chosen, deliverer, node), lifted, changes, reason)
 
 
-def lock_steps(
-    node: Node, locks: Iterable[dict[str, Any]], lifted: Iterable[dict[str, Any]], changes: Sequence[Any], reason: str
-) -> list[Step]:
-    """Set these locks ([{kind, patterns}]), each kind by its own program, where they are not there; lifted: those that an earlier step
-    takes back."""
-    gone = {lock["pattern"] for lock in lifted}
-    there = {_entry(node, str(lock.get("pattern"))) for lock in node.items("packages.locks") if lock.get("pattern") not in gone}
-    steps = []
-    for lock in locks:
-        missing = [one for one in _to_lock(node, lock, changes) if one not in there]
-        if missing and lock["kind"] in _VERBS:
-            add, delete = (_argv(node, lock["kind"], verb) for verb in _VERBS[lock["kind"]])
-            argv = [*add, *missing]
-            steps.append(
-                Step("command", f"lock {_count(missing)}", reason, {"argv": argv}, undo=shlex.join([*delete, *missing]))
-            )
-    return steps
-
-
-def _to_lock(node: Node, lock: dict[str, Any], changes: Sequence[Any]) -> list[str]:
-    """What to name to the program that locks. dnf 5 takes a pattern for names that have it now, would lock every version that is
-    offered of what is not installed, and takes no pattern back: so it gets the names that will be there."""
-    patterns: list[str] = lock["patterns"]
-    if lock["kind"] != "dnf_versionlock" or not dnf5(node):
-        return patterns
-    gone = {change.name for change in changes if change.action == "remove"}
-    names = {*(node.get("packages.installed") or {}), *(change.name for change in changes)} - gone
-    return sorted(name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
-
-
-def _entry(node: Node, pattern: str) -> str:
-    """What an entry of a list of locks is named by: dnf 5 has "name evr = version" in it."""
-    return pattern.partition(" ")[0] if dnf5(node) else pattern
-
-
-def set_by(node: Node, patterns: Iterable[str]) -> list[dict[str, Any]]:
-    """The locks of the node that these patterns, of the record, have set."""
-    ours = set(patterns)
-    if not dnf5(node):
-        return [lock for lock in node.items("packages.locks") if str(lock.get("pattern")) in ours]
-    names = [re.split(r"-(?=[0-9]+[:.])", pattern, maxsplit=1)[0] for pattern in ours]
-    return [lock for lock in node.items("packages.locks") if lock.get("kind") == "dnf_versionlock"
-            and any(fnmatch.fnmatchcase(_entry(node, str(lock["pattern"])), name) for name in names)]
-
-
-# kind of lock -> the words to add and to remove one
-_VERBS = {"dnf_versionlock": ("add", "delete"), "zypper_lock": ("addlock", "removelock")}
-
-
-def _argv(node: Node, kind: str, verb: str) -> list[str]:
-    if kind == "zypper_lock":
-        return ["zypper", "--non-interactive", verb]
-    return ["dnf", "versionlock", verb] if dnf5(node) else ["dnf", "versionlock", verb, "--raw"]
-
-
-def dnf5(node: Node) -> bool:
-    """dnf 5 has no patterns of versions: it locks the versions that the packages of a name have now."""
-    return has_program(node, "dnf5")
-
-
 def tools_of(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> tuple[str, ...]:
     """The packages that a hold of this driver needs on this node and that are not there: dnf 4 sets version locks by a plugin."""
     locks = {lock["kind"] for lock in locks_of(order, chosen, deliverer, node)}
     return deliverer.tools.get("hold", ()) if "dnf_versionlock" in locks and lacks_plugin(node) else ()
-
-
-def lacks_plugin(node: Node) -> bool:
-    """Whether this dnf sets version locks by a plugin that is not there."""
-    return not dnf5(node) and not has_program(node, VERSIONLOCK)
 
 
 def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | None = None) -> list[dict[str, Any]]:
@@ -196,17 +127,6 @@ def locks_of(order: Order, chosen: Chosen, deliverer: Deliverer, node: Node | No
         "versionlock": [{"kind": "dnf_versionlock", "patterns": raw}],
         "zypper_lock": [{"kind": "zypper_lock", "patterns": list(deliverer.hold_patterns)}],
     }.get(deliverer.hold, [])
-
-
-def unlock(node: Node, locks: Sequence[dict[str, Any]], reason: str) -> list[Step]:
-    """Take locks back, each kind by its own program."""
-    steps = []
-    for kind, (_add, delete) in _VERBS.items():
-        patterns = list(dict.fromkeys(_entry(node, str(lock["pattern"])) for lock in locks if lock.get("kind") == kind))
-        if patterns:
-            argv = [*_argv(node, kind, delete), *patterns]
-            steps.append(Step("command", f"unlock {_count(patterns)}", reason, {"argv": argv}))
-    return steps
 
 
 def _preferences(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer, changes: Sequence[Any]) -> list[Step]:
@@ -290,7 +210,3 @@ def _stale(node: Node, order: Order, chosen: Chosen, deliverer: Deliverer) -> li
     wanted = {pattern for lock in locks_of(order, chosen, deliverer, node) for pattern in lock["patterns"]}
     named = ours if whole else ours - wanted
     return set_by(node, named)
-
-
-def _count(patterns: Sequence[str]) -> str:
-    return patterns[0] if len(patterns) == 1 else f"{patterns[0]} and {len(patterns) - 1} more"

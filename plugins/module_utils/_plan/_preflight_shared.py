@@ -10,7 +10,7 @@ from typing import Any
 
 from .._check._node import Node, at, join
 from .._inventory._own import Own
-from ._hold import set_by
+from ._locks import set_by
 from ._node_state import record_trouble
 from ._refuse import refuse
 from .steps import Refusal

@@ -11,7 +11,7 @@ from .._check._node import Node, join
 from .._inventory._inventory import Inventory
 from .._inventory._own import ROCM, ROCM_UDEV
 from .._packages.types import Installed, Remover
-from . import _hold, _rocm_preflight
+from . import _locks, _rocm_preflight
 from ._refuse import refuse
 from ._removal import Removal, removal
 from ._rocm_here import DRIVER, around, here
@@ -89,7 +89,7 @@ def _steps(node: Node, order: RocmOrder, record: dict[str, Any], gone: Removal, 
     files: dict[str, str] = node.get("packages.own_files") or {}
     reason = "this collection set it up"
     patterns = (str(one) for lock in record.get("locks") or () for one in lock.get("patterns", ()))
-    steps = _hold.unlock(node, _hold.set_by(node, patterns), reason)
+    steps = _locks.unlock(node, _locks.set_by(node, patterns), reason)
     if gone.names:
         values = {"manager": manager, "names": list(gone.names), "purge": manager == "apt", "lock_timeout": order.wait_for_lock}
         steps.append(Step("packages_absent", f"remove {join(gone.names)}", "this collection installed them", values, True, True))

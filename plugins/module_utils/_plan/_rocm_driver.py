@@ -56,7 +56,11 @@ def _inbox(node: Node, judged: Judged, version: str) -> list[Inbox]:
     kernels = [str(entry.get("release")) for entry in kernels_to_boot(node, None) if newer_or_running(node, entry)]
     kernels = kernels or [str(node.get("kernel.release") or "")]
     gfx = sorted({told.gfx_target for _device, told in judged.cards if told.gfx_target})
-    return [inbox(one, kernel, version) for one in gfx for kernel in kernels]
+    told = [inbox(one, kernel, version) for one in gfx for kernel in kernels]
+    if node.get("amd.driver.method") != "inbox" or not all("kfd" in device.get("source", ()) for device, _told in judged.cards):
+        return told
+    # What the compute driver does outranks what our tables say that it cannot.
+    return [one._replace(enough=None, why=f"{one.why} It serves the card all the same.") if one.enough is False else one for one in told]
 
 
 def _unknown(told: list[Inbox]) -> bool:

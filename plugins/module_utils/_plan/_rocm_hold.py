@@ -17,7 +17,7 @@ from .._inventory._inventory import Inventory
 from .._knowledge import rocm_delivery
 from .._knowledge.rocm_delivery import Deliverer
 from .._packages.types import Change
-from . import _hold
+from . import _hold, _locks
 from ._names import says_enough, spelt
 from .rocm_order import RocmOrder
 from .rocm_steps import RocmChosen
@@ -100,7 +100,7 @@ def locks_of(inventory: Inventory, order: RocmOrder, deliverer: Deliverer, chang
     if deliverer.hold == "zypper_lock":
         return [{"kind": "zypper_lock", "patterns": sorted(there)}]
     node = Node(inventory)
-    raw = [name if _hold.dnf5(node) else f"{name}-{version.rpartition('-')[0] or version}-*" for name, version in there.items()]
+    raw = [name if _locks.dnf5(node) else f"{name}-{version.rpartition('-')[0] or version}-*" for name, version in there.items()]
     return [{"kind": "dnf_versionlock", "patterns": sorted(raw)}]
 
 
@@ -114,7 +114,7 @@ def before_packages(
         steps = [Step("file_absent", f"remove {path}", "hold is false" if not order.hold else "it is held in another way",
                       {"path": path})] if path in files else []
         stale = _ours(node, inventory) if changes or not order.hold else []
-        return steps + _hold.unlock(node, stale, "it is in the way of the new release" if order.hold else "hold is false")
+        return steps + _locks.unlock(node, stale, "it is in the way of the new release" if order.hold else "hold is false")
     text = hold_text(inventory, deliverer, changes, held)
     if files.get(path) == text or (path in files and not changes and says_enough(files[path], text, inventory.packages)):
         return []
@@ -140,11 +140,11 @@ def after_packages(
     if not changes and _is_held(inventory, deliverer):
         return []
     lifted = _ours(node, inventory) if changes else []
-    return _hold.lock_steps(node, locks_of(inventory, order, deliverer, changes), lifted, changes,
+    return _locks.lock_steps(node, locks_of(inventory, order, deliverer, changes), lifted, changes,
                             f"ROCm stays at {chosen.version}, whoever upgrades")
 
 
 def _ours(node: Node, inventory: Inventory) -> list[dict[str, Any]]:
     """The locks of the node that the record names."""
     record = inventory.packages.get("record") or {}
-    return _hold.set_by(node, (str(one) for lock in record.get("locks") or () for one in lock.get("patterns", ())))
+    return _locks.set_by(node, (str(one) for lock in record.get("locks") or () for one in lock.get("patterns", ())))

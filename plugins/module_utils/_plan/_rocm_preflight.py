@@ -86,8 +86,9 @@ def _blacklisted(node: Node, order: RocmOrder) -> Iterator[Refusal]:
     found = node.items("amd.blacklists") if order.driver != "none" and order.state != "absent" else []
     for entry in found:
         path = str(entry.get("path"))
-        remedy = "the kernel's command line" if path == "/proc/cmdline" else path
-        yield refuse(node, "RS-BLACKLISTED", path, path=remedy, line=entry.get("line"))
+        loader = path == "/proc/cmdline"
+        yield refuse(node, "RS-BLACKLISTED", path, path="the kernel's command line" if loader else path, line=entry.get("line"),
+                     file="/etc/default/grub" if loader else path)
 
 
 def _mixed(inventory: Inventory, order: RocmOrder) -> Iterator[Refusal]:

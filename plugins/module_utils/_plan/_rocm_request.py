@@ -14,7 +14,7 @@ from .._knowledge import rocm_delivery
 from .._knowledge.rocm_delivery import Deliverer
 from .._knowledge.rocm_drivers import driver_release
 from .._packages.types import Candidate, Change, Offer, Request, Wanted
-from . import _hold
+from . import _locks
 from ._beside import headers_of
 from ._deliverables import Index
 from ._present import kernels_of
@@ -201,7 +201,8 @@ def _firmware(inventory: Inventory, deliverer: Deliverer, chosen: RocmChosen, of
 
 def _tools(inventory: Inventory, order: RocmOrder, deliverer: Deliverer) -> tuple[str, ...]:
     """What a hold needs and is not there: dnf 4 sets version locks by a plugin."""
-    return deliverer.tools.get("hold", ()) if order.hold and deliverer.hold == "versionlock" and _hold.lacks_plugin(Node(inventory)) else ()
+    asks = order.hold and deliverer.hold == "versionlock" and _locks.lacks_plugin(Node(inventory))
+    return deliverer.tools.get("hold", ()) if asks else ()
 
 
 def _files(

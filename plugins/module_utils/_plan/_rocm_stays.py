@@ -13,7 +13,7 @@ from .._knowledge import rocm_delivery
 from .._knowledge.rocm_delivery import Deliverer
 from .._knowledge.rocm_releases import numbers
 from .._packages.types import Wanted
-from . import _hold
+from . import _locks
 from ._node_state import kernels_to_boot, newer_or_running
 from ._rocm_driver import DriverChoice, choose_driver
 from ._rocm_here import DRIVER, Here, Judged, driver_here, here, installed, judge, lacks, targets, version_id, wanted_names
@@ -132,5 +132,5 @@ def _extras(inventory: Inventory, order: RocmOrder, there: There) -> Iterator[st
         if name not in installed(inventory):
             yield f"whether {name} of extra_packages is installed is not known"
     held = all(entry.get("held") for name, entry in installed(inventory).items() if name in there.here.packages)
-    if order.hold and not held and there.here.deliverer.hold == "versionlock" and _hold.lacks_plugin(Node(inventory)):
+    if order.hold and not held and there.here.deliverer.hold == "versionlock" and _locks.lacks_plugin(Node(inventory)):
         yield from (f"{name} is not installed" for name in there.here.deliverer.tools.get("hold", ()))
