@@ -64,18 +64,6 @@ options:
       - Kernels get their modules nevertheless, also those to come.
     type: bool
     default: true
-  when_busy:
-    description:
-      - What to do while jobs use the GPUs, MIG instances are in use, or a kubelet or slurmd is not drained.
-      - V(refuse) fails. V(wait) looks again until they have ended, at most O(busy_timeout) seconds. V(proceed) warns and goes on.
-    type: str
-    choices: [refuse, wait, proceed]
-    default: refuse
-  busy_timeout:
-    description:
-      - Seconds to wait for jobs with O(when_busy=wait).
-    type: int
-    default: 1800
   when_no_gpu:
     description:
       - What to do on a node without an NVIDIA GPU.
@@ -88,11 +76,6 @@ options:
     type: str
     choices: [never, if_idle]
     default: never
-  allow_downgrade:
-    description:
-      - Whether an installed driver may be replaced by an older one.
-    type: bool
-    default: false
   replace_runfile:
     description:
       - Whether a driver that was installed by a C(.run) file may be removed, with a copy of its files kept, to make room for
@@ -119,21 +102,10 @@ options:
       - Parameters of the kernel module, such as C(NVreg_EnableGpuFirmware). They count when the module is loaded next.
     type: dict
     default: {}
-  extra_packages:
-    description:
-      - Names of more packages to install in the same transaction.
-    type: list
-    elements: str
-    default: []
   mirror:
     description:
       - URL of your copy of NVIDIA's package server. It takes the place of C(https://developer.download.nvidia.com), so it has the same
         folders below it, C(compute/cuda/repos/rhel9/x86_64) for example.
-    type: str
-  proxy:
-    description:
-      - URL of the HTTP proxy for what packages are fetched through by this module.
-      - A name and a password in it are taken out of what is returned.
     type: str
   repository_key:
     description:
@@ -145,20 +117,4 @@ options:
     description:
       - Priority of NVIDIA's repository, in the package manager's own order.
     type: int
-  wait_for_lock:
-    description:
-      - Seconds to wait for another package manager, or for another run of this module, that is at work on the node.
-    type: int
-    default: 300
-  acknowledge:
-    description:
-      - Codes of refusals that somebody knows of and lives with. They become warnings.
-    type: list
-    elements: str
-    default: []
-  timeout:
-    description:
-      - Deadline in seconds of each source that is asked about the node, see M(gpufleet.node.gpu_facts).
-    type: float
-    default: 10.0
 """

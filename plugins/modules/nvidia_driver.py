@@ -21,6 +21,7 @@ description:
   - A run that was interrupted is finished or repaired by the next one.
 extends_documentation_fragment:
   - gpufleet.node._nvidia_order
+  - gpufleet.node._order
 requirements:
   - root on the node for a change. Check mode needs none, and says what it could not read.
   - community.general on the controller for SUSE

@@ -16,6 +16,7 @@ description:
     that you want, in a monitoring job for example.
 extends_documentation_fragment:
   - gpufleet.node._nvidia_order
+  - gpufleet.node._order
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._inventory._own import ROCM
+from .answer import answer as shared_answer
 from .steps import Plan
 from .text import About
 
-__all__ = ["ABOUT"]
+__all__ = ["ABOUT", "answer"]
 
 
 def before(facts: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -55,3 +57,4 @@ def _there(amd: Mapping[str, Any]) -> bool:
 
 
 ABOUT = About(ROCM, before, _rows, _there, lambda amd: _there(amd) and bool((amd.get("driver") or {}).get("loaded")))
+answer = functools.partial(shared_answer, about=ABOUT)
