@@ -7,6 +7,7 @@ Each host of a play is a case. The node is the controller in all of them, so not
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ import yaml
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -88,7 +90,7 @@ class Fleet:
         python = folder / "python"  # the shells of Ansible take the name of an interpreter without quotes
         python.symlink_to(sys.executable)
         shared = {"ansible_connection": "local", "ansible_python_interpreter": str(python), "folder": str(folder),
-                  "__nvidia_driver_record": "{{ folder }}/{{ inventory_hostname }}/record.json"}
+                  "__node_change_record": "{{ folder }}/{{ inventory_hostname }}/record.json"}
         (folder / "shared.json").write_text(json.dumps(shared))
         self.hosts = hosts
         self.output = ""
@@ -185,7 +187,7 @@ def test_a_hook_before_that_fails(fleet: Fleet) -> None:
     assert (fleet.asked("before-fails"), fleet.order("before-fails")) == ([LOOKED], [])
     assert fleet.message("before-fails").strip() == (
         f"nvidia_driver_before_tasks ({fleet.folder}/before.yml) failed: Drain: One or more items failed."
-        " The driver was not touched, and nothing was rebooted."
+        " Nothing was changed, and nothing was rebooted."
     )
 
 
@@ -193,7 +195,7 @@ def test_a_hook_after_that_fails_has_its_turn_again(fleet: Fleet) -> None:
     assert fleet.asked("after-fails") == [LOOKED, ENFORCED]
     assert (fleet.order("after-fails"), fleet.left("after-fails")) == (["before False"], PENDING)
     assert fleet.message("after-fails").startswith(f"nvidia_driver_after_tasks ({fleet.folder}/after.yml) failed: Drain: ")
-    assert "The driver is there and verified." in fleet.message("after-fails")
+    assert "What was asked for is there and verified." in fleet.message("after-fails")
 
 
 def test_a_module_that_breaks_off_keeps_its_words(fleet: Fleet) -> None:
@@ -291,7 +293,7 @@ def test_tags_and_a_role_around_it_reach_all_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_the_window(window: str, now: str, expected: bool) -> None:
-    assert template("{{ __nvidia_driver_window_open }}", nvidia_driver_window=window, __nvidia_driver_clock={"stdout": now}) is expected
+    assert template("{{ __node_change_window_open }}", nvidia_driver_window=window, __node_change_clock={"stdout": now}) is expected
 
 
 @pytest.mark.parametrize(
@@ -299,16 +301,24 @@ def test_the_window(window: str, now: str, expected: bool) -> None:
 )
 def test_a_window_that_is_none(window: object) -> None:
     hooks = dict.fromkeys(HOOKS, "")
-    faults = template("{{ __nvidia_driver_faults }}", nvidia_driver_window=window, **hooks)
+    faults = template("{{ __node_change_faults }}", nvidia_driver_window=window, **hooks)
     assert len(faults) == 1
     assert faults[0].startswith("nvidia_driver_window is ")
 
 
 def template(text: str, **variables: Any) -> Any:
     """A text with the variables of the role, as Ansible renders it."""
-    own = yaml.safe_load((ROLES / "nvidia_driver/vars/main.yml").read_text(encoding="utf-8"))
+    own = yaml.safe_load((ROLES / "node_change/vars/main.yml").read_text(encoding="utf-8"))
+    variables |= {"node_change_module": "nvidia_driver", "node_change_what": "the driver"}
+    _plugins()
     templar = Templar(loader=DataLoader(), variables={**_trust(own), **variables})
     return templar.template(trust_as_template(text))
+
+
+@functools.cache
+def _plugins() -> None:
+    """Lookups can be found from here on."""
+    init_plugin_loader()
 
 
 def _trust(value: Any) -> Any:

@@ -36,7 +36,8 @@ def test_there_are_roles() -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_input_is_specified_with_its_default(role: str) -> None:
-    assert {name: about.get("default") for name, about in options(role).items()} == loaded(role, "defaults/main.yml")
+    told = {name: about["default"] for name, about in options(role).items() if not about.get("required")}
+    assert told == (loaded(role, "defaults/main.yml") if (ROLES / role / "defaults").exists() else {})
 
 
 @pytest.mark.parametrize("role", NAMES)
