@@ -27,6 +27,8 @@ class Ordered(Protocol):
     def users(self) -> Sequence[str] | None: ...
     @property
     def acknowledge(self) -> tuple[str, ...]: ...
+    def settled(self, chosen: Any) -> Any:
+        """The order as the verification takes it, with what the plan chose where the operator left that open."""
 
 
 class Look(NamedTuple):
@@ -50,7 +52,7 @@ def look(host: Host, order: Ordered, way: Look, timeout: float, today: str) -> d
     inventory = survey(host, way.ask, [_ask_what_is_kept.ask], wanted, timeout, users=order.users, own=order.own)
     plan = way.satisfied(inventory, order, today)
     if plan is not None and plan.status != "refused":
-        verification = way.verify(inventory, order)
+        verification = way.verify(inventory, order.settled(plan.chosen))
         if plan.status == "skipped" or (verification.status == "verified" and not plan.reboot_reasons):
             return {**way.answer(inventory, plan, verification), "node": {"last_run": last_run}}
     return {"changed": False, "status": UNDECIDED}

@@ -8,6 +8,7 @@ from ._enforce import Planner
 from ._inventory import _ask_amd, _ask_for_rocm, _ask_nvidia
 from ._knowledge.rocm_delivery import origin_of
 from ._plan import rocm_stack
+from ._plan._rocm_preflight import busy
 from ._plan._rocm_text import answer
 from ._plan.verify_rocm import verify
 
@@ -19,7 +20,7 @@ PLANNER = Planner(
     plan=rocm_stack.plan,
     remove=rocm_stack.remove,
     predict=rocm_stack.predict,
-    busy=rocm_stack.busy,
+    busy=busy,
     verify=verify,
     answer=answer,
     origin_of=origin_of,

@@ -24,7 +24,8 @@ class Versions(Protocol):
 
 
 class RocmOrder(Protocol):
-    """What a verification asks of an order. driver: inbox, dkms or none, as the plan chose where the operator said auto."""
+    """What a verification asks of an order. driver: inbox, dkms or none, as the plan chose where the operator said
+    auto; auto, where nothing could be chosen, is what the node has."""
 
     @property
     def wish(self) -> Versions: ...
@@ -74,20 +75,21 @@ def driver(node: Node, order: RocmOrder) -> State:
     entries = [entry for entry in node.items("kernel.installed") if newer_or_running(node, entry)]
     if not entries:
         return "unknown", "no installed kernel can be seen"
-    wrong = [f"kernel {entry.get('release')} {fault}" for entry in entries if (fault := _fault(node, order, entry))]
+    dkms = order.driver == "dkms" or (order.driver == "auto" and bool(node.get("amd.driver.dkms")))
+    wrong = [f"kernel {entry.get('release')} {fault}" for entry in entries if (fault := _fault(node, dkms, entry))]
     if wrong:
         return "broken", join(wrong, 4)
-    kind = "amdgpu of amdgpu-dkms" if order.driver == "dkms" else "amdgpu of its own"
+    kind = "amdgpu of amdgpu-dkms" if dkms else "amdgpu of its own"
     return "ok", f"{join(entry.get('release') for entry in entries)} {'has' if len(entries) == 1 else 'have'} the {kind}"
 
 
-def _fault(node: Node, order: RocmOrder, entry: Section) -> str:
+def _fault(node: Node, dkms: bool, entry: Section) -> str:
     """What is wrong with the module of one kernel; empty where nothing is."""
     module = at(entry, "modules.amdgpu")
     if not module:
         return "has no amdgpu module"
     own = INBOX in str(module.get("path"))
-    if order.driver == "inbox":
+    if not dkms:
         return "" if own else f"has {module.get('path')} before its own amdgpu, driver is inbox"
     if own:
         return "has only its own amdgpu, amdgpu-dkms is not built for it"

@@ -73,6 +73,10 @@ class Order:
         values["module_parameters"] = tuple(sorted(_parameter(*item) for item in values["module_parameters"].items()))
         return cls(wish=Wish.parse(options["version"]), **values)
 
+    def settled(self, _chosen: object) -> Order:
+        """The order as a verification takes it."""
+        return self
+
     def allows_acknowledged(self, code: str) -> bool:
         """Whether the operator knows of a refusal or warning with this code."""
         return code in self.acknowledge

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from .._inventory._own import ROCM, Own
 from ._options import COMMON, OrderError, checked
+from .rocm_steps import RocmChosen
 from .rocm_wish import RocmWish
 
 __all__ = ["ARGUMENTS", "OrderError", "RocmOrder"]
@@ -80,6 +81,10 @@ class RocmOrder:
         if values["side_by_side"] and values["origin"] == "distribution":
             raise OrderError("side_by_side is true and origin is distribution: a distribution has one release only; set origin: amd")
         return cls(wish=RocmWish.parse(options["version"]), driver_wish=driver, **values)
+
+    def settled(self, chosen: RocmChosen | None) -> RocmOrder:
+        """The order with the driver that a plan chose, for the verification."""
+        return replace(self, driver=chosen.driver) if chosen else self
 
     def allows_acknowledged(self, code: str) -> bool:
         """Whether the operator knows of a refusal or warning with this code."""

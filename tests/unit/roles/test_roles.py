@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS
+from ansible_collections.gpufleet.node.plugins.module_utils._plan import order, rocm_order
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 # Options that a module takes as absent are empty in a role, whose variables cannot be.
-EMPTY = {"mirror": "", "proxy": "", "repository_key": "", "repository_priority": 0}
+EMPTY = {"mirror": "", "proxy": "", "repository_key": "", "repository_priority": 0, "driver_version": "auto"}
+MODULES = {"nvidia_driver": order.ARGUMENTS, "rocm_stack": rocm_order.ARGUMENTS}
 
 
 def loaded(role: str, path: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def options(role: str) -> dict[str, dict[str, Any]]:
 
 
 def test_there_are_roles() -> None:
-    assert "nvidia_driver" in NAMES
+    assert set(MODULES) <= set(NAMES)
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -45,18 +46,19 @@ def test_inputs_begin_with_the_name_of_the_role(role: str) -> None:
     assert [name for name in options(role) if not name.startswith(f"{role}_")] == []
 
 
-@pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_the_role_nvidia_driver_has_each_option_of_the_module(name: str) -> None:
-    mine, its = options("nvidia_driver")[f"nvidia_driver_{name}"], ARGUMENTS[name]
+@pytest.mark.parametrize(("role", "name"), [(role, name) for role, arguments in MODULES.items() for name in sorted(arguments)])
+def test_a_role_has_each_option_of_its_module(role: str, name: str) -> None:
+    mine, its = options(role)[f"{role}_{name}"], MODULES[role][name]
     assert mine["type"] == its["type"]
     assert mine.get("choices") == its.get("choices")
     assert mine.get("elements") == its.get("elements")
     assert mine["default"] == EMPTY.get(name, its.get("default"))
 
 
-def test_the_role_nvidia_driver_hands_all_of_them_on() -> None:
-    tasks = yaml.safe_load((ROLES / "nvidia_driver/tasks/enforce.yml").read_text(encoding="utf-8"))
-    handed = tasks[0]["gpufleet.node.nvidia_driver"]
-    assert set(handed) == set(ARGUMENTS)
+@pytest.mark.parametrize("role", MODULES)
+def test_a_role_hands_all_of_them_on(role: str) -> None:
+    tasks = yaml.safe_load((ROLES / role / "tasks/enforce.yml").read_text(encoding="utf-8"))
+    handed = tasks[0][f"gpufleet.node.{role}"]
+    assert set(handed) == set(MODULES[role])
     for name, value in handed.items():
-        assert f"nvidia_driver_{name}" in value
+        assert f"{role}_{name}" in value
