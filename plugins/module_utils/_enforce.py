@@ -157,9 +157,11 @@ def _still_idle(host: Host, order: Any, planner: Planner, timeout: float, plan: 
     return plan._replace(status="refused", steps=(), refusals=(*new, *plan.refusals)) if new else plan
 
 
-class _Refused(Exception):
+class _Refused(PackageError):
+    """A repository that cannot be asked for a reason of ours: its key."""
+
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
+        super().__init__("bad_key", refusal.message)
         self.refusal = refusal
 
 
