@@ -27,6 +27,7 @@ class Ordered(Protocol):
     def users(self) -> Sequence[str] | None: ...
     @property
     def acknowledge(self) -> tuple[str, ...]: ...
+
     def settled(self, chosen: Any) -> Any:
         """The order as the verification takes it, with what the plan chose where the operator left that open."""
 

@@ -161,7 +161,8 @@ cm/core/packages/sles{major}/x86_64","use":"rocm"}
 {"component":"runtime","core":"libhsa-runtime64-1","install":["libhsa-runtime64-1","rocminfo"],"of":["debian","ubuntu"]\
 },
 {"component":"hip","core":"libamdhip64-5","install":["libamdhip64-5"],"of":["debian"]},
-{"component":"opencl","core":"rocm-opencl-icd","install":["rocm-opencl-icd"],"of":["debian"],"versions":["13"]},
+{"component":"opencl","core":"rocm-opencl-icd","install":["rocm-opencl-icd","clinfo"],"of":["debian"],"versions":["13"]\
+},
 {"component":"ml","core":"librocblas0","install":["librocblas0","librocsolver0","librocsparse0","librocfft0","librocran\
 d1"],"of":["debian"],"versions":["13"]},
 {"component":"developer","core":"hipcc","install":["hipcc"],"of":["debian"]},
@@ -170,8 +171,8 @@ d1"],"of":["debian"],"versions":["13"]},
 {"component":"firmware","core":"firmware-amd-graphics","install":["firmware-amd-graphics"],"of":["debian"]},
 {"component":"hip","core":"libamdhip64-5","install":["libamdhip64-5"],"of":["ubuntu"],"versions":["24.04","25.10"]},
 {"component":"hip","core":"libamdhip64-7","install":["libamdhip64-7"],"of":["ubuntu"],"versions":["26.04"]},
-{"component":"opencl","core":"rocm-opencl-icd","install":["rocm-opencl-icd"],"of":["ubuntu"],"versions":["25.10","26.04\
-"]},
+{"component":"opencl","core":"rocm-opencl-icd","install":["rocm-opencl-icd","clinfo"],"of":["ubuntu"],"versions":["25.1\
+0","26.04"]},
 {"component":"ml","core":"librocblas5","install":["librocblas5","libmiopen1"],"of":["ubuntu"],"versions":["26.04"]},
 {"component":"developer","core":"hipcc","install":["hipcc"],"of":["ubuntu"],"versions":["24.04","25.10"]},
 {"component":"developer","core":"rocm-dev","install":["rocm-dev"],"of":["ubuntu"],"versions":["26.04"]},
