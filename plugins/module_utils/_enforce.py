@@ -77,7 +77,7 @@ def inspect(
         plan = _still_idle(host, order, planner, timeout, plan)
     if user != "root":
         plan = _without_root(plan, order, _refusal(inventory, order, "NO-ROOT", user=user))
-    verification = planner.verify(inventory, order)
+    verification = planner.verify(inventory, order.settled(plan.chosen))
     reasons = reboot_reasons(plan, verification)
     told_of = plan.status == "change" or (plan.status == "nothing_to_do" and verification.status != "verified")
     findings = [one.as_dict() for one in _areas.findings(Node(inventory), _known(order))] if told_of else []
