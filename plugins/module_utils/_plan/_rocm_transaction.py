@@ -35,17 +35,18 @@ def package_steps(
     once = dict(request.files).get(order.own.transaction)
     removed = [change for change in closure.changes if change.action == "remove" and change.name in request.remove]
     if removed and request.install:
-        steps.append(absent_step([change.name for change in removed], deliverer, order, _why_gone(deliverer, chosen), disruptive=True))
+        steps.append(absent_step([change.name for change in removed], deliverer, order, _why_gone(deliverer, chosen), False, True, removed))
     if once:
         path = order.own.transaction
         steps.append(Step("file", f"write {path}", "packages that have to go down are named by their versions",
                           {"path": path, "content": once, "mode": "0644"}, undo=f"rm {path}"))
-    if request.install and any(change.action != "remove" for change in closure.changes):
-        steps.append(install_step(request.install, _reason(inventory, chosen), order, deliverer, request, closure.changes))
+    rest = [change for change in closure.changes if change not in removed]
+    if request.install and any(change.action != "remove" for change in rest):
+        steps.append(install_step(request.install, _reason(inventory, chosen), order, deliverer, request, rest))
     if once:
         steps.append(Step("file_absent", f"remove {order.own.transaction}", "the transaction is done", {"path": order.own.transaction}))
     if removed and not request.install:
-        steps.append(absent_step([change.name for change in removed], deliverer, order, _why_gone(deliverer, chosen), disruptive=True))
+        steps.append(absent_step([change.name for change in removed], deliverer, order, _why_gone(deliverer, chosen), False, True, removed))
     return steps
 
 

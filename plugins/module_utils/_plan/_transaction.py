@@ -115,8 +115,9 @@ def _undo(deliverer: Deliverer, changes: Sequence[Change]) -> str:
 
 
 def absent_step(
-    names: Sequence[str], deliverer: Deliverer, order: Any, reason: str, purge: bool = False, disruptive: bool = False
+    names: Sequence[str], deliverer: Deliverer, order: Any, reason: str, purge: bool = False, disruptive: bool = False,
+    changes: Sequence[Change] = (),
 ) -> Step:
-    """Remove packages."""
+    """Remove packages. changes: those that they are in the transaction, for the way back."""
     values = {"manager": deliverer.manager, "names": list(names), "purge": purge, "lock_timeout": order.wait_for_lock}
-    return Step("packages_absent", f"remove {join(names)}", reason, values, disruptive, True)
+    return Step("packages_absent", f"remove {join(names)}", reason, values, disruptive, True, _undo(deliverer, changes))

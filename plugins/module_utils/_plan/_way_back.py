@@ -55,6 +55,8 @@ def _entry(step: Step, changes: Sequence[Change]) -> dict[str, Any] | None:
     if step.kind in ("file", "file_absent", "key"):
         path = step.values["path"]
         return {"undo": step.undo, "path": path} if step.undo == f"rm {path}" else {"undo": step.undo}
+    if step.kind == "packages_absent":
+        return {"undo": step.undo, "gone": list(step.values["names"])}
     if step.kind == "packages":
         return {"undo": step.undo, "packages": {one.name: one.after for one in changes if one.after and one.action != "reinstall"}}
     argv = step.values.get("argv") or []
@@ -79,6 +81,8 @@ def _is_done(inventory: Inventory, entry: Mapping[str, Any]) -> bool:
         there = packages.get("installed") or {}
         now = {name: bare(str(one.get("version"))) for name, one in there.items()}
         return any(now.get(name) == bare(str(version)) for name, version in entry["packages"].items())
+    if "gone" in entry:
+        return any(name not in (packages.get("installed") or {}) for name in entry["gone"])
     if "stream" in entry:
         name, _colon, stream = str(entry["stream"]).partition(":")
         return (packages.get("streams") or {}).get(name) == stream

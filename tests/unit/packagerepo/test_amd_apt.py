@@ -215,6 +215,7 @@ PLANNED: list[tuple[str, list[dict[str, Any]], dict[str, Any], set[str]]] = [
     (BARE, [{"version": "7.2", **INBOX}], {"version": "7.2", "side_by_side": True, **INBOX}, {"rocm-core", "hsa-rocr"}),
     (DEBIAN, [{}], {"version": "7.2", "origin": "amd", **INBOX}, {"libhsa-runtime64-1", "libhsakmt1"}),
     (DEBIAN, [{}], {"version": "10.1", "origin": "amd", **INBOX}, {"libhsa-runtime64-1", "rocminfo"}),
+    (DEBIAN, [{"version": "7.2", **INBOX}], {"origin": "distribution", "allow_downgrade": True}, {"rocm-core", "hsa-rocr"}),
 ]
 
 

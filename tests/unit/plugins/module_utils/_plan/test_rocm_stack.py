@@ -214,6 +214,11 @@ def test_classic_to_new_stream_removes_the_classic_packages_first() -> None:
     plan = planned(inventory, version="10.1", driver="inbox", components=["hip", "opencl"])
     assert set(gone(plan)) == classic
     kinds = [step.kind for step in plan.steps]
+    undo = next(step.undo for step in plan.steps if step.kind == "packages_absent")
+    assert undo.startswith("apt-get install --allow-downgrades ")
+    assert "rocm-core=7.2.4.70204-93~24.04" in undo
+    way = json.loads(files(plan)[ROCM.record])["way_back"]
+    assert [entry["gone"] for entry in way if "gone" in entry] == [gone(plan)]
     assert kinds.index("packages_absent") < kinds.index("packages")
     assert not classic & {name.partition("=")[0] for name in names(plan)}
     assert "/etc/apt/sources.list.d/gpufleet-graphics.sources" in [
@@ -238,6 +243,18 @@ def test_the_distributions_packages_make_room_and_shared_names_are_exchanged() -
     assert step.values["downgrade"] is True
     pins = parse_apt_preferences(files(plan)[ONCE])
     assert [pin for words, pin, priority in pins if "rocminfo" in words.split() and priority > 1000] == ["version *.70204-*"]
+
+
+def test_back_to_the_distribution() -> None:
+    inventory = after("trixie-rx6800xt-bare", {"version": "7.2", "driver": "inbox"})
+    assert planned(inventory, driver="inbox").status == "nothing_to_do"
+    assert codes(planned(inventory, origin="distribution")) == ["RS-DOWNGRADE"]
+    plan = planned(inventory, origin="distribution", allow_downgrade=True)
+    assert (plan.chosen.version, plan.chosen.origin) == ("6.1.2", "debian")
+    assert {"rocm-core", "hsa-rocr"} <= set(gone(plan))
+    assert {PRIORITY} <= {step.values["path"] for step in plan.steps if step.kind == "file_absent"}
+    done = rocm_apply(inventory, plan)
+    assert planned(done, origin="distribution").status == "nothing_to_do"
 
 
 def test_apt_prefers_amds_packages_and_holds_their_release() -> None:
