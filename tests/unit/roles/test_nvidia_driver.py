@@ -7,7 +7,6 @@ Each host of a play is a case. The node is the controller in all of them, so not
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -21,7 +20,6 @@ import yaml
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -309,16 +307,11 @@ def test_a_window_that_is_none(window: object) -> None:
 def template(text: str, **variables: Any) -> Any:
     """A text with the variables of the role, as Ansible renders it."""
     own = yaml.safe_load((ROLES / "node_change/vars/main.yml").read_text(encoding="utf-8"))
-    variables |= {"node_change_module": "nvidia_driver", "node_change_what": "the driver"}
-    _plugins()
+    # Lookups need the loader of plugins, which would take over the imports of this process.
+    variables |= {f"__node_change_{name[14:]}": value for name, value in variables.items() if name.startswith("nvidia_driver_")}
+    variables["node_change_module"] = "nvidia_driver"
     templar = Templar(loader=DataLoader(), variables={**_trust(own), **variables})
     return templar.template(trust_as_template(text))
-
-
-@functools.cache
-def _plugins() -> None:
-    """Lookups can be found from here on."""
-    init_plugin_loader()
 
 
 def _trust(value: Any) -> Any:
