@@ -1,9 +1,10 @@
 # Copyright (c) 2026 gpufleet contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nvidia_driver with nothing to do against ansible.builtin.apt with nothing to do, on a simulated Debian 13 in a container.
+"""nvidia_driver and rocm_stack with nothing to do against ansible.builtin.apt with nothing to do, on simulated Debian 13 in containers.
 
 apt has Debian's real lists there: without them it would not be the apt of any real host. The driver is NVIDIA's in small packages,
-"built" by the real DKMS. It is not held, since what a hold adds to each start of apt must not count in our favour; it has a row of its own.
+"built" by the real DKMS; ROCm is Debian's own. Neither is held, since what a hold adds to each start of apt must not count in our
+favour; NVIDIA's has a row of its own.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from stages import docker, venvs
 from stages.interpreters import best
 
 _SCENARIO = "bench"
-_HOST = "trixie"
-_CONTAINER = f"gpufleet-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}-{_SCENARIO}-{_HOST}"
+_HOSTS = f"gpufleet-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}-{_SCENARIO}"
+_DRIVER, _ROCM = ("trixie", "trixie-rtx4090-bare"), ("trixie-radeon", "trixie-rx6800xt-bare")  # (host, profile)
 _BOOT_S = 120
 _PLAYBOOKS = CHECKOUT / "extensions" / "molecule"
 _REPOSITORY = CHECKOUT / "build" / "molecule" / "repositories" / "nvidia-debian13"
 _MIRROR = "/srv/mirror"  # in the place of the server: what follows it in the vendor's URLs is below
 _WISH = {"version": "580", "origin": "nvidia", "mirror": f"file://{_MIRROR}", "hold": False}
+_ROCM_WISH = {"version": ">=5.7", "hold": False}
 _APT = ("ansible.builtin.apt", {"name": "coreutils", "state": "present"})
 _FORKS = "10"
 
@@ -63,8 +65,10 @@ def enforcing(rounds: int, hosts: int) -> list[Measurement]:
     try:
         if docker.no_engine():
             raise _NotPossible(docker.no_engine())
-        with _machine(hosts) as ansible:
-            return _measure(ansible, rounds, hosts)
+        with _machine(*_DRIVER, hosts) as ansible:
+            rows = _measure(ansible, rounds, hosts)
+        with _machine(*_ROCM) as ansible:
+            return [*rows, *_measure_rocm(ansible, rounds)]
     except (_NotPossible, RuntimeError) as error:
         print(f"bench: without nvidia_driver against apt: {error}", file=sys.stderr)
         return []
@@ -73,13 +77,15 @@ def enforcing(rounds: int, hosts: int) -> list[Measurement]:
 class _Ansible:
     """Ad-hoc calls on the simulated machine; its environment holds community.docker."""
 
-    def __init__(self, folder: Path, scratch: Path) -> None:
+    def __init__(self, folder: Path, scratch: Path, host: str) -> None:
+        self.host = host
         self._bin, self._inventory = folder / "bin", scratch / "hosts.yml"
         self._environment = {**environment(), "MOLECULE_PROJECT_DIRECTORY": str(CHECKOUT), "MOLECULE_SCENARIO_NAME": _SCENARIO,
                              "ANSIBLE_GATHERING": "explicit"}
 
-    def call(self, module: str, options: dict[str, Any], *, pattern: str = _HOST) -> list[str]:
-        return [str(self._bin / "ansible"), *self._inventories(), "-f", _FORKS, pattern, "-m", module, "-a", json.dumps(options)]
+    def call(self, module: str, options: dict[str, Any], *, pattern: str | None = None) -> list[str]:
+        asked = ["-m", module, "-a", json.dumps(options)]
+        return [str(self._bin / "ansible"), *self._inventories(), "-f", _FORKS, pattern or self.host, *asked]
 
     def play(self, name: str) -> None:
         """Run a playbook of the scenarios."""
@@ -105,12 +111,12 @@ def _message(answer: str) -> str:
 
 
 @contextmanager
-def _machine(hosts: int) -> Iterator[_Ansible]:
+def _machine(host: str, profile: str, hosts: int = 0) -> Iterator[_Ansible]:
     """A host of the scenarios, and the names that a fleet has for it. It is removed in any case."""
     with tempfile.TemporaryDirectory() as scratch:
-        ansible = _Ansible(venvs.ensure("molecule", best()), Path(scratch))
-        address = {"ansible_host": _CONTAINER}
-        ours = {_HOST: {**address, "machine_image": "machine-trixie", "machine_profile": "trixie-rtx4090-bare"}}
+        ansible = _Ansible(venvs.ensure("molecule", best()), Path(scratch), host)
+        address = {"ansible_host": _container(host)}
+        ours = {host: {**address, "machine_image": "machine-trixie", "machine_profile": profile}}
         names = {f"node{number:03d}": address for number in range(hosts)}
         groups = {"children": {_SCENARIO: {"hosts": ours}, "fleet": {"hosts": names}}}
         Path(scratch, "hosts.yml").write_text(json.dumps({"all": groups}), encoding="ascii")
@@ -120,6 +126,10 @@ def _machine(hosts: int) -> Iterator[_Ansible]:
             yield ansible
         finally:
             ansible.play("destroy")
+
+
+def _container(host: str) -> str:
+    return f"{_HOSTS}-{host}"
 
 
 def _wish(**more: Any) -> dict[str, Any]:
@@ -132,16 +142,19 @@ def _install(ansible: _Ansible) -> None:
                    check=True)
     ansible.result("ansible.builtin.shell", {"cmd": _PREPARE})
     ansible.result("gpufleet.node.nvidia_driver", _wish())
-    _reboot()
+    _reboot(_container(ansible.host))
     ansible.result("gpufleet.node.nvidia_driver", _wish())  # starts what has no device event here to start it
-    told = ansible.result("gpufleet.node.nvidia_driver", _wish())
+    _must_be_verified(ansible.result("gpufleet.node.nvidia_driver", _wish()))
+
+
+def _must_be_verified(told: str) -> None:
     if "| SUCCESS =>" not in told or '"status": "verified"' not in told:
-        raise _NotPossible(f"the driver of the simulated machine is not as it should be:\n{told[-2000:]}")
+        raise _NotPossible(f"the simulated machine is not as it should be:\n{told[-2000:]}")
 
 
-def _reboot() -> None:
-    subprocess.run(["docker", "restart", _CONTAINER], check=True, stdout=subprocess.DEVNULL)
-    ready, deadline = ["docker", "exec", _CONTAINER, "test", "-e", "/run/machine-ready"], time.monotonic() + _BOOT_S
+def _reboot(container: str) -> None:
+    subprocess.run(["docker", "restart", container], check=True, stdout=subprocess.DEVNULL)
+    ready, deadline = ["docker", "exec", container, "test", "-e", "/run/machine-ready"], time.monotonic() + _BOOT_S
     while subprocess.run(ready, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
         if time.monotonic() > deadline:
             raise _NotPossible(f"the simulated machine does not boot within {_BOOT_S} s")
@@ -160,3 +173,12 @@ def _measure(ansible: _Ansible, rounds: int, hosts: int) -> list[Measurement]:
     ansible.result("gpufleet.node.nvidia_driver", _wish(hold=True))
     held = taking_turns({"apt": ansible.call(*_APT)}, max(rounds // 2, 1))
     return [*rows, Measurement("apt ad hoc, held by NVIDIA's pinning package / not held", held["apt"] / taken["apt"], "ratio")]
+
+
+def _measure_rocm(ansible: _Ansible, rounds: int) -> list[Measurement]:
+    ours = ("gpufleet.node.rocm_stack", _ROCM_WISH)
+    ansible.result("ansible.builtin.command", {"cmd": "apt-get --quiet --quiet --error-on=any update"})
+    ansible.result(*ours)
+    _must_be_verified(ansible.result(*ours))
+    taken = taking_turns({"ours": ansible.call(*ours), "apt": ansible.call(*_APT)}, rounds)
+    return [Measurement("rocm_stack, nothing to do / apt", taken["ours"] / taken["apt"], "ratio", 1.0)]
