@@ -9,10 +9,12 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packagerepo import rpm
 from packagerepo.description import HERE, load
+from planlab.rocm import RocmLaboratory, rocm_machine, rocm_order
 from rpm_node import BUILDERS, missing
 
 LACKING = missing("dnf", "zypper", *BUILDERS, "rpmsign")
@@ -138,3 +140,21 @@ def test_dnf_takes_one_card_or_all(dnf: Ask) -> None:
 def test_zypper(zypper: Ask, words: list[str], expected: dict[str, str]) -> None:
     told = zypper(*words)
     assert {name: told.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("profile", "options"), [
+    ("rocky9-mi210-bare", {"version": "7.2", "components": ["hip", "opencl"], "driver": "dkms"}),
+    ("rocky9-mi210-bare", {"version": "6.4.3", "driver": "inbox"}),
+    ("rocky9-mi210-bare", {"version": "7.2", "side_by_side": True, "driver": "inbox"}),
+    ("rocky9-mi210-bare", {"version": "10.1", "components": ["ml"], "driver": "inbox"}),
+    ("sles15-mi210-bare", {"version": "7.2", "driver": "dkms"}),
+    ("sles15-mi210-bare", {"version": "10.1", "components": ["opencl", "smi"], "driver": "inbox"}),
+])
+def test_they_do_what_a_plan_says(request: pytest.FixtureRequest, profile: str, options: dict[str, Any]) -> None:
+    """The packages that a plan names, in its versions; headers are of the machine's own sources, which are not here."""
+    found = RocmLaboratory(rocm_machine(profile, ()), rocm_order(**options)).select()
+    named = {one.name: one.version for one in found.request.install if one.version and not one.name.startswith("kernel-")}
+    manager, sign = ("dnf", "-") if profile.startswith("rocky") else ("zypper", "=")
+    told = request.getfixturevalue(manager)(*(f"{name}{sign}{version}" for name, version in named.items()))
+    assert named
+    assert {name: told.get(name) for name in named} == named
