@@ -290,6 +290,10 @@ nd line).","reference":"https://rocm.docs.amd.com/projects/install-on-linux/en/l
 "RS-NO-USER":{"severity":"critical","message":"users names {users}, and there is no such account","remedy":"getent pass\
 wd {names}\\nMake the account first, then run this again.","reference":"https://rocm.docs.amd.com/projects/install-on-l\
 inux/en/latest/"},
+"RS-NO-DKMS":{"severity":"critical","message":"nobody offers dkms here, which builds the module of amdgpu-dkms {version\
+}","remedy":"sudo dnf install https://dl.fedoraproject.org/pub/epel/epel-release-latest-{major}.noarch.rpm\\nThen sudo \
+crb enable, a program of that package; on RHEL it needs a registered system.","reference":"https://docs.fedoraproject.o\
+rg/en-US/epel/getting-started/"},
 "RS-NO-SPACE":{"severity":"critical","message":"{place} has {free} MiB free and needs {needed} MiB","remedy":"df -h /bo\
 ot /usr /var\\nRemove old kernels and cached packages (apt-get autoremove, apt-get clean, dnf clean packages), or enlar\
 ge the file system.","reference":"https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"},

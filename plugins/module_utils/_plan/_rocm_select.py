@@ -15,7 +15,7 @@ from .._packages.types import Offer, PackageError, Request
 from ._preflight_shared import acknowledged
 from ._refuse import refuse
 from ._rocm_driver import choose_driver
-from ._rocm_here import Here, around, here, judge, targets
+from ._rocm_here import Here, around, here, installed, judge, targets, version_id
 from ._rocm_release import cards_refused, pick, unofficial
 from ._rocm_repositories import RocmAttempt, repositories_of
 from ._rocm_request import Found, components_of, request_for
@@ -121,6 +121,11 @@ def _selected(
     found = components_of(inventory, order, attempt.deliverer, attempt.release, chosen.gfx_targets, offer)
     if found.lacking:
         return _not_offered(inventory, order, attempt.deliverer, found)
+    release = attempt.deliverer.tools.get("repositories", ())
+    builds = chosen.driver == "dkms" and "dkms" not in installed(inventory) and not any(one.name == "dkms" for one in offer.candidates)
+    if builds and release:  # of a repository of its own, EPEL: a package manager would only tell what nothing provides
+        major = version_id(inventory).partition(".")[0]
+        return [refuse(Node(inventory), "RS-NO-DKMS", "packages", version=chosen.driver_version, major=major)]
     request = request_for(inventory, order, attempt.deliverer, chosen, found, offer)
     if isinstance(request, list):
         return [refuse(Node(inventory), "RS-NOT-OFFERED", "packages", packages=join(request), origin=attempt.deliverer.id)]

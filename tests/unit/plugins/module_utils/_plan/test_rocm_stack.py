@@ -282,6 +282,14 @@ def test_a_user_that_there_is_not() -> None:
     assert codes(planned(inventory, users=["alice", "carol"])) == ["RS-NO-USER"]
 
 
+def test_dkms_has_to_come_from_somewhere() -> None:
+    laboratory = RocmLaboratory(fresh("rocky9-mi210-bare"), rocm_order(version="7.2", driver="dkms"))
+    laboratory.own = laboratory.own._replace(offer=laboratory.own.offer._replace(candidates=()))
+    plan = laboratory.run()
+    assert codes(plan) == ["RS-NO-DKMS"]
+    assert "epel" in plan.refusals[0].remedy
+
+
 def test_users_groups_and_rules() -> None:
     inventory = copy.deepcopy(fresh("trixie-rx6800xt-bare"))
     plan = planned(inventory, users=["alice", "bob"])
