@@ -16,7 +16,7 @@ import yaml
 pytest.importorskip("ansible", reason="ansible-core is not there: its boilerplate comes with the module when it is sent to a node")
 
 import ansible_collections.gpufleet.node as collection
-from ansible_collections.gpufleet.node.plugins.doc_fragments._nvidia_order import ModuleDocFragment
+from ansible_collections.gpufleet.node.plugins.doc_fragments import _nvidia_order, _order
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.order import ARGUMENTS, Order
 from ansible_collections.gpufleet.node.plugins.modules import nvidia_driver as module
 
@@ -93,8 +93,9 @@ def test_wrong_options_are_named(arguments: dict[str, Any], message: str) -> Non
 
 
 def test_every_option_is_documented_with_its_default() -> None:
-    assert yaml.safe_load(module.DOCUMENTATION)["extends_documentation_fragment"] == ["gpufleet.node._nvidia_order"]
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+    fragments = {"gpufleet.node._order": _order.ModuleDocFragment, "gpufleet.node._nvidia_order": _nvidia_order.ModuleDocFragment}
+    assert sorted(yaml.safe_load(module.DOCUMENTATION)["extends_documentation_fragment"]) == sorted(fragments)
+    documented = {name: row for one in fragments.values() for name, row in yaml.safe_load(one.DOCUMENTATION)["options"].items()}
     assert {name: row.get("default") for name, row in documented.items()} == {name: row.get("default") for name, row in ARGUMENTS.items()}
 
 
