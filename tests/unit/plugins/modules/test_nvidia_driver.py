@@ -93,9 +93,10 @@ def test_wrong_options_are_named(arguments: dict[str, Any], message: str) -> Non
 
 
 def test_every_option_is_documented_with_its_default() -> None:
-    fragments = {"gpufleet.node._order": _order.ModuleDocFragment, "gpufleet.node._nvidia_order": _nvidia_order.ModuleDocFragment}
+    fragments = {"gpufleet.node._order": _order.ModuleDocFragment.DOCUMENTATION,
+                 "gpufleet.node._nvidia_order": _nvidia_order.ModuleDocFragment.DOCUMENTATION}
     assert sorted(yaml.safe_load(module.DOCUMENTATION)["extends_documentation_fragment"]) == sorted(fragments)
-    documented = {name: row for one in fragments.values() for name, row in yaml.safe_load(one.DOCUMENTATION)["options"].items()}
+    documented = {name: row for one in fragments.values() for name, row in yaml.safe_load(one)["options"].items()}
     assert {name: row.get("default") for name, row in documented.items()} == {name: row.get("default") for name, row in ARGUMENTS.items()}
 
 
