@@ -96,7 +96,7 @@ class Resolver:
         if self.whole and one.version in self.versions:
             return (10**6, key(one.version))
         for names, pin, priority in self.pins:
-            if fnmatch.fnmatchcase(_pinned_by(pin, one), pin) and any(fnmatch.fnmatchcase(one.name, name) for name in names):
+            if _is_pinned(pin, one) and any(fnmatch.fnmatchcase(one.name, name) for name in names):
                 return (priority, key(one.version))
         return (100 if one.origin == "debian_backports" else 500, key(one.version))
 
@@ -187,14 +187,17 @@ class Resolver:
         return False
 
 
-def _pinned_by(pin: str, one: Candidate) -> str:
-    """What a candidate has of the kind of a pin: its version, or what its repository calls itself."""
-    if pin.startswith("version "):
-        return f"version {one.version}"
+def _is_pinned(pin: str, one: Candidate) -> bool:
+    """Whether a pin means a candidate, by its version or by what its repository calls itself. As apt does: a star at the end is taken off
+    a version, what is left is a beginning or a glob."""
+    kind, _blank, value = pin.partition(" ")
+    if kind == "version":
+        start = value[:-1] if value.endswith("*") else value
+        return one.version == value or fnmatch.fnmatchcase(one.version, start) or (start != value and one.version.startswith(start))
     known = (deliverer(one.origin) or rocm_delivery.deliverer(one.origin)) if one.origin else None
     rule = next(iter(known.match), {}) if known else {}
     letter = pin.partition(" ")[2][:1]
-    return f"release {letter}={rule.get(letter)}"
+    return fnmatch.fnmatchcase(f"release {letter}={rule.get(letter)}", pin)
 
 
 def relation(words: str) -> tuple[str, str | None, str | None]:

@@ -64,7 +64,8 @@ def _kept_at(deliverer: Deliverer, name: str, version: str) -> str:
         return f"{epoch}{colon}{upstream}*"
     if row.stream == "legacy":
         major, minor, patch = (int(part) for part in release.split("."))
-        return f"*.{major}{minor:02d}{patch:02d}-*"
+        # apt takes a star off the end and compares beginnings, then what is left as a glob: with one star this would fit nothing.
+        return f"*.{major}{minor:02d}{patch:02d}-**"
     return f"{epoch}{colon}{release if row.stream else '.'.join(release.split('.')[:2])}*"
 
 
