@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,55 +14,12 @@ import pytest
 
 pytest.importorskip("ansible", reason="ansible-core is not there: this Python plays a node")
 
-import ansible_collections.gpufleet.node as collection
 from ansible_collections.gpufleet.node.plugins.module_utils._packages.types import as_plain
 from ansible_collections.gpufleet.node.plugins.module_utils._plan.steps import Chosen, Link, Plan, Refusal, Step, Verification
+from played_task import Played
 
 pytestmark = pytest.mark.skipif(not shutil.which("flock"), reason="flock (util-linux) is not there")
 
-COLLECTION = Path(next(iter(collection.__path__)))
-# Answers one after the other, the last one again and again; what it was asked is noted.
-MODULE = """\
-#!/usr/bin/python
-# WANT_JSON
-import json, os, sys
-folder = os.path.dirname(os.path.realpath(%r))
-with open(sys.argv[1]) as file:
-    asked = json.load(file)
-with open(folder + "/asked", "a") as file:
-    file.write(json.dumps({key: asked[key] for key in ("when_busy", "wait_for_lock", "proxy", "_ansible_check_mode")}) + "\\n")
-number = sum(1 for line in open(folder + "/asked")) - 1
-answers = json.load(open(folder + "/answers.json"))
-print(json.dumps(answers[min(number, len(answers) - 1)]))
-"""
-# It looks first, and what it decides is the first of the answers; what it leaves open is not noted.
-STATE = """\
-#!/usr/bin/python
-# WANT_JSON
-import json, os
-folder = os.path.dirname(os.path.realpath(%r))
-first = json.load(open(folder + "/answers.json"))[0]
-if first.get("status") in ("nothing_to_do", "skipped") and not first.get("failed"):
-    with open(folder + "/asked", "a") as file:
-        file.write("{}\\n")
-    print(json.dumps(first))
-else:
-    print(json.dumps({"changed": False, "status": "undecided"}))
-"""
-# Times and the folder of the lease are the test's own; the rest is what users run.
-START = """
-import sys
-from ansible.cli.playbook import main
-from ansible.plugins.loader import init_plugin_loader
-init_plugin_loader()
-from ansible_collections.gpufleet.node.plugins.plugin_utils import _delegating, _enforcement, _lease
-_delegating._REPORT_S, _delegating._POLL_S = 1, (0.5,)
-_enforcement._ASK_AGAIN_S = 0.1
-_lease._WAIT_S = 0.1
-folder = sys.argv.pop(1)
-_lease._SCRIPT = _lease._SCRIPT.replace("/run/gpufleet.node", folder + "/run")
-main()
-"""
 DRIVER = {"installed_version": "550.163.01", "loaded_version": None}
 VERIFIED = as_plain(Verification("verified", (Link("packages", "ok", "all there"),)))
 CHOSEN = Chosen("550.163.01", 550, "proprietary", "debian", "dkms", "550.163.01-2")
@@ -90,55 +45,6 @@ BUSY = Refusal("ND-BUSY", "critical", "python3 (4242) uses the GPUs", "end it")
 def refused(*refusals: Refusal) -> dict[str, Any]:
     told = "; ".join(one.message for one in refusals)
     return answer(Plan("refused", refusals=refusals), failed=True, msg=f"nothing was changed: {told}")
-
-
-class Played:
-    """A play of one task, with what came of it."""
-
-    def __init__(
-        self, folder: Path, answers: list[dict[str, Any]], *options: str, arguments: Any = None, look: Any = True, **keywords: Any
-    ) -> None:
-        self.folder = folder
-        (folder / "library").mkdir(exist_ok=True)
-        (folder / "library" / "nvidia_driver.py").write_text(MODULE % str(folder / "asked"))
-        if look:
-            (folder / "library" / "nvidia_driver_state.py").write_text(STATE % str(folder / "asked"))
-        (folder / "answers.json").write_text(json.dumps(answers))
-        (folder / "asked").write_text("")
-        (folder / "ansible.cfg").write_text("")
-        task = {"name": "driver", "nvidia_driver": arguments or {}, "register": "driver", **keywords}
-        save = {"copy": {"content": "{{ driver | to_json }}", "dest": str(folder / "result.json")}, "check_mode": False, "diff": False}
-        play = [{"hosts": "localhost", "gather_facts": False, "ignore_errors": True, "tasks": [task, save]}]
-        (folder / "play.yml").write_text(json.dumps(play))
-        python = folder / "python"  # the shells of Ansible take the name of an interpreter without quotes
-        if not python.exists():
-            python.symlink_to(sys.executable)
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        self.done = subprocess.run(
-            [sys.executable, "-c", START, str(folder), "-i", "localhost,", "-c", "local",
-             "-e", f"ansible_python_interpreter={python}", *options, str(folder / "play.yml")],
-            capture_output=True, text=True, check=False, cwd=folder, timeout=120,
-            env={**kept, "HOME": str(folder), "LC_ALL": "C.UTF-8", "PYTHONPATH": str(COLLECTION.parents[2]),
-                 "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]), "ANSIBLE_LIBRARY": str(folder / "library"),
-                 "ANSIBLE_ACTION_PLUGINS": str(COLLECTION / "plugins" / "action"), "ANSIBLE_LOCALHOST_WARNING": "false",
-                 "ANSIBLE_NOCOLOR": "true", "ANSIBLE_CONFIG": str(folder / "ansible.cfg")},
-        )
-        path = folder / "result.json"
-        assert path.exists(), self.done.stdout + self.done.stderr
-        self.result: dict[str, Any] = json.loads(path.read_text())
-
-    @property
-    def asked(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "asked").read_text().splitlines()]
-
-    @property
-    def said(self) -> list[str]:
-        """Our own lines on standard error, without times."""
-        return [line for line in self.done.stderr.splitlines() if line.startswith("[localhost]")]
-
-    @property
-    def lease_is_free(self) -> bool:
-        return not (self.folder / "run" / "nvidia_driver.held").exists()
 
 
 def plan_of(tmp_path: Path, *steps: Step) -> dict[str, Any]:
@@ -412,12 +318,14 @@ def test_wrong_options_are_refused_before_the_node_is_asked(tmp_path: Path, argu
 
 
 def test_async_limits_slow_steps_and_stays_in_the_foreground(tmp_path: Path) -> None:
-    played = Played(tmp_path, [plan_of(tmp_path), NOTHING], **{"async": 600, "poll": 5})
+    keywords: dict[str, Any] = {"async": 600, "poll": 5}
+    played = Played(tmp_path, [plan_of(tmp_path), NOTHING], **keywords)
     assert (played.result.get("failed", False), played.result["changed"]) == (False, True)
 
 
 def test_poll_0_is_refused(tmp_path: Path) -> None:
-    played = Played(tmp_path, [plan_of(tmp_path)], **{"async": 600, "poll": 0})
+    keywords: dict[str, Any] = {"async": 600, "poll": 0}
+    played = Played(tmp_path, [plan_of(tmp_path)], **keywords)
     assert played.asked == []
     assert played.result["msg"].endswith(
         "nobody can come back for it later: leave out poll: 0"
