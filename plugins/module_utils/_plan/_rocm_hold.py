@@ -141,8 +141,8 @@ def after_packages(
     if not changes and _is_held(inventory, deliverer):
         return []
     lifted = _ours(node, inventory) if changes else []
-    return _locks.lock_steps(node, locks_of(inventory, order, deliverer, changes), lifted, changes,
-                            f"ROCm stays at {chosen.version}, whoever upgrades")
+    reason = f"ROCm stays at {chosen.version}, whoever upgrades"
+    return _locks.lock_steps(node, locks_of(inventory, order, deliverer, changes), lifted, changes, reason)
 
 
 def _ours(node: Node, inventory: Inventory) -> list[dict[str, Any]]:
