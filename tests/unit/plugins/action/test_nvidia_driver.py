@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -78,9 +79,17 @@ def test_where_the_look_is_not_found_by_its_name_the_module_decides(tmp_path: Pa
 
 
 @pytest.mark.parametrize("plan", [NOTHING, refused(BUSY)], ids=["decided", "undecided"])
-def test_an_interpreter_that_was_found_is_known_to_the_next_task(tmp_path: Path, plan: dict[str, Any]) -> None:
+def test_an_interpreter_that_was_found_is_known_to_the_next_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: dict[str, Any]
+) -> None:
+    # Before a version manager's shims, which Ansible may find and which refuse to run.
+    folder = tmp_path / "found"
+    folder.mkdir()
+    for name in ("python3", *(f"python3.{minor}" for minor in range(9, 20))):
+        (folder / name).symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     played = Played(tmp_path, [plan], "-e", "ansible_python_interpreter=auto_silent")
-    assert played.result["ansible_facts"]["discovered_interpreter_python"].startswith("/")
+    assert played.result["ansible_facts"]["discovered_interpreter_python"].startswith(f"{folder}/python3")
 
 
 def test_the_module_is_always_run_in_check_mode(tmp_path: Path) -> None:
